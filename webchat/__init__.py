@@ -1,0 +1,3 @@
+"""webchat: one chat, every client, nothing stored."""
+
+__version__ = "1.0.0"

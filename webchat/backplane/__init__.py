@@ -1,0 +1,1 @@
+"""What joins several processes into one chat: nothing (`local`) or Redis (`redis`)."""

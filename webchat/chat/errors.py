@@ -1,0 +1,117 @@
+"""What the chat refuses, and why.
+
+    ChatError                   a well-formed request that is denied; the session goes on
+      BadName                   bad-name
+      NameTaken                 name-taken
+      BadCredentials            bad-credentials
+      LoginRequired             login-required
+      NoSuchUser                no-such-user
+      NoSuchRoom                no-such-room
+      NotAMember                not-a-member
+      NotInRoom                 not-in-room
+      TooLong                   too-long
+      Empty                     empty
+      SlowDown                  slow-down
+      BadMessage                bad-message
+      ServerFull                server-full
+      Degraded                  degraded
+
+Each carries a stable `code` for programs and a sentence for people. A client that breaks its protocol's framing gets
+a `ProtocolViolation` instead: its connection is closed with a reason.
+"""
+
+
+class ChatError(Exception):
+    """A request that the chat understood and refuses.
+
+    `code` is stable and meant for programs; `str(error)` is a sentence meant for people.
+    """
+
+    code = "bad-message"
+    sentence = "That request cannot be understood."
+
+    def __init__(self, sentence: str | None = None):
+        super().__init__(sentence or self.sentence)
+
+
+class BadName(ChatError):
+    code = "bad-name"
+    sentence = "That name cannot be used."
+
+
+class NameTaken(ChatError):
+    code = "name-taken"
+    sentence = "Somebody here already has that name."
+
+
+class BadCredentials(ChatError):
+    code = "bad-credentials"
+    sentence = "That name belongs to an account, and the password does not match."
+
+
+class LoginRequired(ChatError):
+    code = "login-required"
+    sentence = "Log in first."
+
+
+class NoSuchUser(ChatError):
+    code = "no-such-user"
+    sentence = "Nobody of that name is here."
+
+
+class NoSuchRoom(ChatError):
+    code = "no-such-room"
+    sentence = "That is not the name of a room."
+
+
+class NotAMember(ChatError):
+    """Also the answer for a room that does not exist: a stranger learns nothing from the difference."""
+
+    code = "not-a-member"
+    sentence = "You are not a member of that room."
+
+
+class NotInRoom(ChatError):
+    code = "not-in-room"
+    sentence = "Join the room first."
+
+
+class TooLong(ChatError):
+    code = "too-long"
+    sentence = "A message has at most 4,096 characters."
+
+
+class Empty(ChatError):
+    code = "empty"
+    sentence = "A message needs some text."
+
+
+class SlowDown(ChatError):
+    code = "slow-down"
+    sentence = "Too many messages at once; wait a moment."
+
+
+class BadMessage(ChatError):
+    code = "bad-message"
+    sentence = "That request cannot be understood."
+
+
+class ServerFull(ChatError):
+    code = "server-full"
+    sentence = "The server has no room for another connection."
+
+
+class Degraded(ChatError):
+    code = "degraded"
+    sentence = "New names cannot be given out for the moment; try again soon."
+
+
+class ProtocolViolation(Exception):
+    """Bytes that break a protocol's framing: the connection is closed, with this reason.
+
+    `status` is the WebSocket close code (RFC 6455 section 7.4.1) for the doors that have one.
+    """
+
+    def __init__(self, reason: str, status: int = 1002):
+        super().__init__(reason)
+        self.status = status

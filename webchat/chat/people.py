@@ -1,0 +1,94 @@
+"""Everybody who is in the chat, on this machine and on the others."""
+
+from collections.abc import Iterable
+
+from webchat.chat.changes import Changes
+from webchat.chat.limits import TokenBucket
+from webchat.chat.names import Name
+from webchat.chat.session import Audience, Session
+
+
+class Person:
+    """Somebody in the chat: one name, with as many connections as he has opened.
+
+    `sessions` are the connections to this process, `nodes` the other processes that he is connected to; whoever has
+    neither is gone. `token` proves that a new connection belongs to the one who holds the name.
+    """
+
+    __slots__ = ("authenticated", "bucket", "name", "nodes", "sessions", "token")
+
+    def __init__(self, name: Name, authenticated: bool, bucket: TokenBucket, token: str = ""):
+        self.name = name
+        self.authenticated = authenticated
+        self.bucket = bucket
+        self.token = token
+        self.sessions = Audience()
+        self.nodes: set[str] = set()
+
+    @property
+    def key(self) -> str:
+        return self.name.key
+
+    @property
+    def shown(self) -> str:
+        """The name as everybody sees it: an account's carries an asterisk, which nobody else's can."""
+        return self.name.text + "*" if self.authenticated else self.name.text
+
+
+class People:
+    """The people who are here, by the key of their names, and what changed among them."""
+
+    def __init__(self, changes: Changes):
+        self.changes = changes
+        self._by_key: dict[str, Person] = {}
+        self._shown: tuple[str, ...] | None = ()
+
+    def find(self, key: str) -> Person | None:
+        return self._by_key.get(key)
+
+    def shown(self) -> tuple[str, ...]:
+        """Everybody's shown name, in the order of arrival."""
+        if self._shown is None:
+            self._shown = tuple(person.shown for person in self._by_key.values())
+        return self._shown
+
+    def add(self, person: Person, source: Session | str) -> None:
+        """He has a connection more: one of this process (a session), or any to another (that node's id)."""
+        if person.key not in self._by_key:
+            self._by_key[person.key] = person
+            self._changed(joined=person.shown)
+        if isinstance(source, Session):
+            person.sessions.add(source)
+        else:
+            person.nodes.add(source)
+
+    def remove(self, person: Person, source: Session | str) -> None:
+        """He has that connection no more; with the last one he is gone."""
+        if isinstance(source, Session):
+            person.sessions.discard(source)
+        else:
+            person.nodes.discard(source)
+        if not person.sessions and not person.nodes and self._by_key.pop(person.key, None):
+            self._changed(left=person.shown)
+
+    def rename(self, person: Person, name: Name) -> None:
+        """He shows the same name in another spelling."""
+        before, person.name = person.shown, name
+        self._changed(joined=person.shown, left=before)
+
+    def on(self, node: str) -> Iterable[Person]:
+        """Those who are connected to that node."""
+        return [person for person in self._by_key.values() if node in person.nodes]
+
+    def __iter__(self):
+        return iter(self._by_key.values())
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def _changed(self, joined: str | None = None, left: str | None = None) -> None:
+        self._shown = None
+        if left is not None:
+            self.changes.left(left)
+        if joined is not None:
+            self.changes.joined(joined)

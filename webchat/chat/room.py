@@ -1,0 +1,77 @@
+"""A group's room: who is in it, and the last that was said."""
+
+from collections import Counter, deque
+
+from webchat.chat.changes import Changes
+from webchat.chat.events import ChatMessage
+from webchat.chat.session import Audience, Session
+
+
+class Room:
+    """One room. It holds the only messages that the server keeps: the last few, in memory.
+
+    `sessions` are the connections of this process that joined; `elsewhere` has, for each other node, the shown names
+    of those who joined there.
+    """
+
+    def __init__(self, name: str, history: int, changes: Changes):
+        self.name = name
+        self.changes = changes
+        self.sessions = Audience()
+        self.elsewhere: dict[str, frozenset[str]] = {}
+        self._last: deque[ChatMessage] = deque(maxlen=history)
+        self._here: Counter[str] = Counter()
+
+    @property
+    def history(self) -> tuple[ChatMessage, ...]:
+        """The last messages, oldest first."""
+        return tuple(self._last)
+
+    def remember(self, message: ChatMessage) -> None:
+        self._last.append(message)
+
+    def recall(self, messages: tuple[ChatMessage, ...]) -> None:
+        """Take over what was said on other nodes; what is known already stays once, in the order of the ids."""
+        known = {message.id: message for message in (*messages, *self._last)}
+        self._last.clear()
+        self._last.extend(known[id] for id in sorted(known))
+
+    def members(self) -> tuple[str, ...]:
+        """The shown names of those who are in the room, each once."""
+        return tuple(dict.fromkeys([*self._here, *(name for names in self.elsewhere.values() for name in names)]))
+
+    def local_names(self) -> frozenset[str]:
+        """The shown names of those who joined through this process."""
+        return frozenset(self._here)
+
+    def enter(self, session: Session, shown: str) -> None:
+        present = self._present(shown)
+        self.sessions.add(session)
+        self._here[shown] += 1
+        if not present:
+            self.changes.joined(shown)
+
+    def leave(self, session: Session, shown: str) -> None:
+        self.sessions.discard(session)
+        self.changes.forget(session)
+        self._here[shown] -= 1
+        if not self._here[shown]:
+            del self._here[shown]
+        if not self._present(shown):
+            self.changes.left(shown)
+
+    def set_elsewhere(self, node: str, names: frozenset[str]) -> None:
+        """Those who joined on another node are now exactly these."""
+        before = set(self.members())
+        if names:
+            self.elsewhere[node] = names
+        else:
+            self.elsewhere.pop(node, None)
+        after = set(self.members())
+        for name in sorted(before - after):
+            self.changes.left(name)
+        for name in sorted(after - before):
+            self.changes.joined(name)
+
+    def _present(self, shown: str) -> bool:
+        return shown in self._here or any(shown in names for names in self.elsewhere.values())

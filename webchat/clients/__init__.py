@@ -1,0 +1,1 @@
+"""The programs that people run: the terminal client and the desktop window."""

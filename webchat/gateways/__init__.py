@@ -1,0 +1,1 @@
+"""The doors: one file for each way into the chat."""
