@@ -8,13 +8,11 @@ from pathlib import Path
 
 import tornado
 import uvloop
-from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 from tornado.testing import AsyncTestCase, bind_unused_port, gen_test
 
 from webchat.gateways.outbox import Outbox, SendQueue, text_frame
 
-HERE = Path(__file__).parent
 MEGABYTE = 1 << 20
 
 
@@ -309,8 +307,15 @@ class ClosedTest(QueueTest):
 
 
 class OnUvloop:
-    def get_new_ioloop(self):
-        return IOLoop(asyncio_loop=uvloop.new_event_loop(), make_current=False)
+    """The same tests on the event loop that the server runs on."""
+
+    def setUp(self):
+        self.addCleanup(asyncio.set_event_loop_policy, asyncio.get_event_loop_policy())
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+        super().setUp()
+
+    def test_the_loop_is_uvloop(self):
+        self.assertIsInstance(self.io_loop.asyncio_loop, uvloop.Loop)
 
 
 class UvloopSendingTest(OnUvloop, SendingTest):

@@ -72,7 +72,9 @@ class SendQueue:
     as a close frame, may be written to it.
     """
 
-    __slots__ = ("_backlog", "_held", "_on_overflow", "_outbox", "_seen", "_send", "_timer", "chunks", "closed", "stream")
+    __slots__ = (
+        "_backlog", "_held", "_on_overflow", "_outbox", "_seen", "_send", "_timer", "chunks", "closed", "stream",
+    )
 
     def __init__(self, outbox: Outbox, stream: IOStream, on_overflow: Callable[[str], None]):
         self.stream = stream
