@@ -1,0 +1,366 @@
+"""`{HEADER}body` over TCP, port 33002: the server's half, and the client's half below it.
+
+What the contract leaves open is settled so:
+
+- What is typed can start no frame: a `{word}` in a text arrives with a fullwidth brace, `｛word}`, and each line of a
+  text is a frame of its own, `{ALL}Hugo: line`, because a client that prints bodies would show a second line bare.
+- What the server itself says (refusals included) arrives as `{ALL}sentence`, and holds no `: `, so that no client
+  takes its beginning for a sender.
+- An account's owner registers with `{REGISTER}name|password`; no name holds a bar.
+- `{REGISTER}` again takes another name.
+"""
+
+import codecs
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from webchat.chat.events import ChatMessage, Command, Event, Login, Notice, Presence, Say, Tell, Welcome
+from webchat.codecs.foreign import is_foreign
+
+FRAME_LIMIT = 16 * 1024
+"""Characters of a frame; a text of 4,096 always fits."""
+
+SILENCE = 0.05
+"""Seconds after which what a client without newlines sent is a message."""
+
+PATIENCE = 2.0
+"""Seconds that a frame may pause which is plainly not complete: without its newline, from a client that ends its
+messages with one; in the middle of its header, or of a character."""
+
+ALL, CLIENTS, REGISTER, QUIT = "ALL", "CLIENTS", "REGISTER", "QUIT"
+KEYWORDS = frozenset({ALL, CLIENTS, REGISTER, QUIT})
+
+_HEADER = re.compile(r"\{([^{}\n]{1,64})\}")
+_OPENING = re.compile(r"\{(?=[^{}\n]*\})")
+_BREAKS = re.compile("[\n\u2028\u2029]")
+
+
+# The server's half: what a connection sends.
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """`{QUIT}`, or an empty message: goodbye."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlong:
+    """A frame that passed the limit; what is left of it is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """This is no chat client: a browser, or somebody who speaks TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Text with no header before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """`{CLIENTS}`: who is here?"""
+
+
+Item = Command | Leave | Who | Overlong | Foreign | Stray
+
+
+class BraceDecoder:
+    """The bytes of one connection to commands.
+
+    `is_user(name)` says whether somebody of that name is connected: his `{name}` begins a message even in the middle
+    of another. `ending` is "" until, and unless, the first message ends with a newline; then it is that newline, and
+    the client is answered with the same. `deadline` is the seconds of silence after which `idle()` is to be called, or
+    None.
+    """
+
+    def __init__(self, is_user: Callable[[str], bool], limit: int = FRAME_LIMIT, silence: float = SILENCE,
+                 patience: float = PATIENCE):
+        self.ending = ""
+        self._is_user = is_user
+        self._limit = limit
+        self._silence = silence
+        self._patience = patience
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+        self._buffer = ""
+        self._started = False
+        self._skipping = False
+
+    @property
+    def deadline(self) -> float | None:
+        if not self._buffer and not self._inside_character():
+            return None
+        complete = not self.ending and not self._inside_character() and _complete(self._buffer)
+        return self._silence if complete else self._patience
+
+    def receive(self, data: bytes) -> list[Item]:
+        """Take one segment; never raises."""
+        self._buffer += self._utf8.decode(data)
+        return list(self._frames())
+
+    def idle(self) -> list[Item]:
+        """Silence for `deadline` seconds: what is there is a message, unless it is more than one."""
+        return self.end()
+
+    def end(self) -> list[Item]:
+        """The end of the input ends the last message, too."""
+        rest = self._buffer + self._utf8.decode(b"", final=True)
+        self._utf8.reset()
+        self._buffer = ""
+        skipped, self._skipping = self._skipping, False
+        if skipped or not rest:
+            return []
+        self._started = True
+        return [_message(rest)]
+
+    def _inside_character(self) -> bool:
+        return bool(self._utf8.getstate()[0])
+
+    def _frames(self) -> Iterator[Item]:
+        if not self._started and is_foreign(self._buffer.encode()):
+            self._buffer = ""
+            yield Foreign()
+            return
+        at = 0
+        for start in self._starts():
+            yield from self._ended(self._buffer[at:start])
+            at = start
+        self._buffer = self._buffer[at:]
+        if self._buffer.endswith("\n") and (self.ending or not self._started):
+            if not self._started:
+                self.ending = "\r\n" if self._buffer.endswith("\r\n") else "\n"
+            frame, self._buffer = self._buffer, ""
+            yield from self._ended(frame)
+        elif len(self._buffer) > self._limit:
+            if not self._skipping:
+                yield Overlong()
+            self._skipping = True
+        if self._skipping:
+            self._buffer = self._buffer[-64:]  # a header may have begun
+
+    def _starts(self) -> list[int]:
+        """Where in the buffer, after its beginning, a message begins."""
+        return [
+            match.start()
+            for match in _HEADER.finditer(self._buffer)
+            if match.start() and (match[1] in KEYWORDS or self._is_user(match[1]))
+        ]
+
+    def _ended(self, frame: str) -> Iterator[Item]:
+        """A message that is complete, its newline included if it has one."""
+        if not self._started and frame.endswith("\n"):
+            self.ending = "\r\n" if frame.endswith("\r\n") else "\n"
+        self._started = True
+        if self._skipping:
+            self._skipping = False
+            return
+        if len(frame) > self._limit:
+            yield Overlong()
+            return
+        body = frame.removesuffix("\n").removesuffix("\r")
+        yield _message(body)
+        if self.ending and body.strip() and body.endswith("\n"):
+            yield Leave()  # a blank line came after it in the same segment
+
+
+def _complete(buffer: str) -> bool:
+    """Whether this can be a whole message: anything but the beginning of a header."""
+    return not buffer.startswith("{") or "}" in buffer
+
+
+def _message(frame: str) -> Item:
+    text = frame.replace("\r\n", "\n")
+    if not text.strip():
+        return Leave()
+    match = _HEADER.match(text)
+    if match is None:
+        return Stray()
+    header, body = match[1], text[match.end() :].strip("\n")
+    return _COMMANDS.get(header, lambda body: Tell(header, body))(body)
+
+
+def _register(body: str) -> Login:
+    name, _, password = body.strip().partition("|")
+    return Login(name.strip(), password)
+
+
+_COMMANDS: dict[str, Callable[[str], Item]] = {
+    REGISTER: _register,
+    ALL: lambda body: Say(body),
+    QUIT: lambda body: Leave(),
+    CLIENTS: lambda body: Who(),
+}
+
+
+# The server's half: what a connection hears.
+
+
+class Burst(NamedTuple):
+    """What goes out for one event: chunks, each to be a write of its own, and whether the list of people is due."""
+
+    chunks: tuple[bytes, ...]
+    roster: bool = False
+
+
+def encode_bare(event: Event) -> Burst | None:
+    """An event for those who end their messages with nothing; None where this door has nothing to say."""
+    return burst(frames, isinstance(event, Presence)) if (frames := as_frames(event)) else None
+
+
+def encode_lf(event: Event) -> Burst | None:
+    """The same for those who end them with LF."""
+    return burst(frames, isinstance(event, Presence), "\n") if (frames := as_frames(event)) else None
+
+
+def encode_crlf(event: Event) -> Burst | None:
+    """The same for those who end them with CRLF."""
+    return burst(frames, isinstance(event, Presence), "\r\n") if (frames := as_frames(event)) else None
+
+
+ENCODERS: dict[str, Callable[[Event], Burst | None]] = {"": encode_bare, "\n": encode_lf, "\r\n": encode_crlf}
+
+
+def burst(frames: list[str], roster: bool = False, ending: str = "") -> Burst:
+    """Frames as bytes: together where an ending separates them, each by itself where nothing but time does."""
+    if ending:
+        return Burst(("".join(frame + ending for frame in frames).encode("utf-8", "replace"),), roster)
+    return Burst(tuple(frame.encode("utf-8", "replace") for frame in frames), roster)
+
+
+def as_frames(event: Event) -> list[str]:
+    """An event as text: no frame, one or more, without their endings."""
+    encoder = _AS_FRAMES.get(type(event))
+    return encoder(event) if encoder else []
+
+
+def sentence(text: str) -> list[str]:
+    """A word from the server itself."""
+    return [_frame(ALL, line.replace(": ", " – ")) for line in _BREAKS.split(text)]
+
+
+def roster(names: tuple[str, ...]) -> str:
+    return _frame(CLIENTS, "|".join(names))
+
+
+def _chat_message(event: ChatMessage) -> list[str]:
+    header = event.to_user or ALL
+    mark = f"[#{event.room}] " if event.room else ""
+    return [_frame(header, f"{mark}{event.from_user}: {guarded(line)}") for line in _BREAKS.split(event.text)]
+
+
+def _presence(event: Presence) -> list[str]:
+    if event.room:
+        return []
+    return [_frame(ALL, f"{name} has left the chat.") for name in event.left] + [
+        _frame(ALL, f"{name} has joined the chat!") for name in event.joined
+    ]
+
+
+_AS_FRAMES: dict[type, Callable] = {
+    ChatMessage: _chat_message,
+    Presence: _presence,
+    Notice: lambda event: sentence(event.message),
+    Welcome: lambda event: [_frame(event.username, f"Welcome, {event.username}!")],
+}
+
+
+def _frame(header: str, body: str) -> str:
+    return f"{{{header}}}{body}"
+
+
+def guarded(text: str) -> str:
+    """The text with no `{word}` in it that could be taken for a header."""
+    return _OPENING.sub("\uff5b", text)
+
+
+# The client's half. It ends its messages with a newline, and so is answered in the same way.
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The name is ours; `text` is the server's welcome."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Who is here, ourselves included."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Somebody said something: to everyone, or (`private`) to us."""
+
+    from_user: str
+    text: str
+    private: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLine:
+    """A sentence of the server's: who came, who left, what was refused and why."""
+
+    text: str
+
+
+Heard = Registered | Clients | Message | ServerLine
+
+_SPOKEN = re.compile(r"([^:<>{}|]+): (.*)", re.DOTALL)
+
+
+def register(name: str, password: str = "") -> bytes:
+    return _line(REGISTER, f"{name}|{password}" if password else name)
+
+
+def say(text: str) -> bytes:
+    """To everyone. Each line of the text is a message of its own: a newline ends one."""
+    return _lines(ALL, text)
+
+
+def tell(name: str, text: str) -> bytes:
+    """To one person, by his shown name."""
+    return _lines(name, text)
+
+
+def quit() -> bytes:
+    return _line(QUIT, "")
+
+
+class BraceListener:
+    """What the server sends to what one hears."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._registered = False
+
+    def receive(self, data: bytes) -> list[Heard]:
+        *frames, self._buffer = (self._buffer + data).split(b"\n")
+        return [self._heard(frame.removesuffix(b"\r").decode("utf-8", "replace")) for frame in frames if frame]
+
+    def _heard(self, frame: str) -> Heard:
+        match = _HEADER.match(frame)
+        if match is None:
+            return ServerLine(frame)
+        header, body = match[1], frame[match.end() :]
+        if header == CLIENTS:
+            return Clients(tuple(body.split("|")) if body else ())
+        if header != ALL and body == f"Welcome, {header}!":
+            return Registered(header, body)
+        if spoken := _SPOKEN.fullmatch(body):
+            return Message(spoken[1], spoken[2], private=header != ALL)
+        return ServerLine(body)
+
+
+def _lines(header: str, text: str) -> bytes:
+    return b"".join(_line(header, guarded(line)) for line in _BREAKS.split(text) if line.strip())
+
+
+def _line(header: str, body: str) -> bytes:
+    return _frame(header, body).encode("utf-8", "replace") + b"\n"

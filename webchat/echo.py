@@ -1,0 +1,62 @@
+"""The echo server: every line goes back to its sender, and nothing else happens (RFC 862).
+
+    python -m webchat.echo [--host HOST] [--port PORT]
+
+Bytes go back as they came, so that it also serves those who send no newline, or no text.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+from contextlib import suppress
+
+import click
+from tornado.iostream import IOStream, StreamClosedError
+from tornado.netutil import bind_sockets
+from tornado.tcpserver import TCPServer
+
+from webchat.gateways.accept import PatientAccept
+
+CHUNK = 64 * 1024
+"""Bytes read at once; the next are read when these have been taken, so that nobody can fill the memory."""
+
+
+class EchoServer(PatientAccept, TCPServer):
+    """Sends back what it is sent."""
+
+    async def handle_stream(self, stream: IOStream, address: tuple) -> None:
+        with suppress(StreamClosedError):
+            while True:
+                await stream.write(await stream.read_bytes(CHUNK, partial=True))
+
+
+async def serve(host: str, port: int) -> None:
+    """Echo until SIGINT or SIGTERM. Raises OSError when the port cannot be had."""
+    sockets = bind_sockets(port, host)
+    server = EchoServer()
+    server.add_sockets(sockets)
+    stopped = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, stopped.set)
+    for sock in sockets:
+        host, port = sock.getsockname()[:2]
+        print(f"echo   {host}:{port}", flush=True)
+    await stopped.wait()
+    server.stop()
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=7007, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
+def main(host: str, port: int) -> None:
+    """Send every line back to its sender."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        asyncio.run(serve(host, port))
+    except OSError as error:
+        sys.exit(f"Port {port} on {host} cannot be opened ({error.strerror or error}); choose another with --port.")
+
+
+if __name__ == "__main__":
+    main()
