@@ -1,0 +1,98 @@
+/** Where a message is written: Enter sends, Shift+Enter breaks the line, what is refused comes back. */
+
+import { alertOf, el, icon } from "./dom.js";
+import { Outbox } from "./outbox.js";
+
+const TYPING_MS = 3_000;
+/** A message under way shows after this long: most are there sooner, and a flicker tells nobody anything. */
+const SLOW_MS = 500;
+
+export class Composer {
+  #typedAt = 0;
+  #timer = 0;
+
+  /** `send(text, to)` rejects with a Refusal; `typing()` hints to the others. */
+  constructor({ target, draft }, { send, typing }) {
+    this.typing = typing;
+    this.message = el("textarea", {
+      class: "message", "aria-label": "Message", placeholder: "Message", rows: "1", dir: "auto", enterkeyhint: "send",
+      onkeydown: (event) => this.#key(event), oninput: () => this.#typed(),
+    });
+    this.message.value = draft;
+    this.sendTo = target.kind === "everyone" ? this.#sendTo() : null;
+    this.underWay = el("div", { class: "under-way", "aria-live": "off" });
+    this.alerts = el("div", { class: "alerts" });
+    this.outbox = new Outbox({
+      send: ({ text, to }) => send(text, to),
+      changed: (texts) => this.#show(texts),
+      failed: (texts, reason) => this.#giveBack(texts, reason),
+    });
+    this.element = el(
+      "form", { class: "composer", onsubmit: (event) => this.#submit(event) },
+      this.underWay, this.alerts, ...(this.sendTo ? [this.sendToRow] : []),
+      el(
+        "div", { class: "writing" }, this.message,
+        el("button", { type: "submit", class: "send", "aria-label": "Send" }, icon("send")),
+      ),
+    );
+  }
+
+  #sendTo() {
+    const input = el("input", {
+      class: "to", "aria-label": "Send to", placeholder: "everyone", autocomplete: "off", autocapitalize: "off",
+      spellcheck: "false", dir: "auto", oninput: () => this.#addressed(), onkeydown: (event) => this.#toKey(event),
+    });
+    this.sendToRow = el("label", { class: "send-to" }, el("span", { "aria-hidden": "true" }, "Send to"), input);
+    return input;
+  }
+
+  #addressed() {
+    this.alerts.replaceChildren();
+    this.element.classList.toggle("private", this.sendTo.value.trim() !== "");
+  }
+
+  /** Enter in `Send to` goes on to the message, where there is none yet. */
+  #toKey(event) {
+    if (event.key !== "Enter" || event.isComposing || this.message.value.trim()) return;
+    event.preventDefault();
+    this.message.focus();
+  }
+
+  #key(event) {
+    // Enter that ends an input method's composition is not the writer's (229: browsers that end it before the key).
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    event.preventDefault();
+    this.element.requestSubmit();
+  }
+
+  #typed() {
+    this.alerts.replaceChildren();
+    const now = Date.now();
+    if (this.sendTo?.value.trim() || !this.message.value.trim() || now - this.#typedAt < TYPING_MS) return;
+    this.#typedAt = now;
+    this.typing();
+  }
+
+  #submit(event) {
+    event.preventDefault();
+    const text = this.message.value;
+    if (!text.trim()) return;
+    this.alerts.replaceChildren();
+    this.message.value = "";
+    this.#typedAt = 0;
+    this.outbox.put({ text, to: this.sendTo?.value.trim() });
+  }
+
+  #show(texts) {
+    clearTimeout(this.#timer);
+    if (!texts.length) return this.underWay.replaceChildren();
+    this.#timer = setTimeout(() => {
+      this.underWay.replaceChildren(...texts.map((text) => el("p", { dir: "auto" }, text)), el("small", {}, "Sending…"));
+    }, SLOW_MS);
+  }
+
+  #giveBack(texts, reason) {
+    this.message.value = [...texts, this.message.value].filter(Boolean).join("\n");
+    this.alerts.replaceChildren(alertOf(reason.message));
+  }
+}

@@ -1,0 +1,37 @@
+/** Making elements. Text goes in as text: nothing here, or anywhere in the page, reads a string as HTML. */
+
+/** An element with attributes (`onclick` and the like are listeners, `true` and `false` set or leave out) and children. */
+export function el(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== false && value !== undefined) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children);
+  return element;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Icons of 20 by 20 units, drawn with one stroke; each is decoration beside a text or a label. */
+const PATHS = {
+  close: "M5 5l10 10M15 5L5 15",
+  send: "M4 10.5L16 4l-4 12.5-3-5z",
+  more: "M4 10h.01M10 10h.01M16 10h.01",
+  down: "M10 4v12M5 11l5 5 5-5",
+  everyone: "M2.5 16c.5-3 2.3-4.5 5-4.5s4.5 1.5 5 4.5M7.5 8.8a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5M13 4a2.5 2.5 0 0 1 0 4.7M14.5 11.8c1.7.6 2.7 2 3 4.2",
+};
+
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  const path = document.createElementNS(SVG, "path");
+  for (const [key, value] of Object.entries({ viewBox: "0 0 20 20", class: `icon icon-${name}`, "aria-hidden": "true" })) {
+    svg.setAttribute(key, value);
+  }
+  path.setAttribute("d", PATHS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** A message that a screen reader reads out at once; made anew each time, for an unchanged one would stay unread. */
+export const alertOf = (text, ...more) => el("p", { role: "alert", class: "alert" }, el("span", {}, text), ...more);

@@ -1,0 +1,133 @@
+/** The transcript of one conversation on the screen: marks, groups and notes, newest at the bottom and in view. */
+
+import { el, icon } from "./dom.js";
+import { hue, initial } from "./presence.js";
+import { clock, continues, day, fullTime, linkify, noteText, startsDay } from "./transcript.js";
+import { KEPT } from "./store.js";
+
+/** A reader this near to the end (px) wants to see what comes next. */
+const NEAR = 40;
+
+export class Log {
+  #entries;
+  #isMe;
+  #last = null;
+  #group = null;
+  #pinned = true;
+  #size = "";
+
+  constructor({ title, entries }, isMe, onEarlier) {
+    this.#entries = entries;
+    this.#isMe = isMe;
+    this.list = el("div", { class: "entries" });
+    this.earlier = el("button", { type: "button", class: "earlier", onclick: onEarlier }, "Earlier messages");
+    this.earlier.hidden = true;
+    this.scroller = el(
+      "div",
+      { role: "log", class: "log", tabindex: "0", "aria-label": `Messages, ${title}`, onscroll: () => this.#scrolled() },
+      this.earlier, this.list,
+    );
+    this.newer = el(
+      "button", { type: "button", class: "newer", onclick: () => this.toEnd() }, icon("down"), "New messages",
+    );
+    this.newer.hidden = true;
+    this.element = el("div", { class: "transcript" }, this.scroller, this.newer);
+    // Boxes change their height as others open and close: whoever was at the end stays there.
+    this.observer = new ResizeObserver(() => this.#resized());
+    this.observer.observe(this.scroller);
+    this.observer.observe(this.list);
+    this.refresh();
+  }
+
+  /** Read all entries anew, with the same ones in view as before. */
+  refresh() {
+    const fromEnd = this.scroller.scrollHeight - this.scroller.scrollTop;
+    this.scroller.setAttribute("aria-busy", "true");
+    this.list.replaceChildren();
+    this.#last = this.#group = null;
+    for (const entry of this.#entries) this.#append(entry);
+    this.scroller.removeAttribute("aria-busy");
+    this.scroller.scrollTop = this.scroller.scrollHeight - fromEnd;
+    if (this.#pinned) this.toEnd();
+  }
+
+  /** Show an entry that came in at that index. */
+  add(entry, index) {
+    if (index < this.#entries.length - 1) return this.refresh();
+    this.#append(entry);
+    if (this.#pinned || (entry.from && this.#isMe(entry.from))) this.toEnd();
+    else this.newer.hidden = false;
+    if (this.list.childElementCount > KEPT && this.#pinned) this.refresh();
+  }
+
+  /** The last note tells something else now, or nothing. */
+  renote() {
+    const last = this.#entries.at(-1);
+    if (this.#last?.entry.joined && !this.#entries.includes(this.#last.entry)) {
+      this.#last.element.remove();
+      this.#last = null;
+    }
+    if (last?.joined && this.#last?.entry !== last) this.#append(last);
+    if (this.#pinned) this.toEnd();
+  }
+
+  toEnd() {
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.#pinned = true;
+    this.newer.hidden = true;
+  }
+
+  #resized() {
+    if (this.#pinned) this.toEnd();
+    this.#size = this.#measure();
+  }
+
+  #measure() {
+    return `${this.scroller.scrollHeight} ${this.scroller.clientHeight}`;
+  }
+
+  #scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    const near = scrollHeight - scrollTop - clientHeight < NEAR;
+    // A change of size scrolls, too, before its observer runs: only what the reader scrolls unpins.
+    if (near || this.#size === this.#measure()) this.#pinned = near;
+    if (near) this.newer.hidden = true;
+  }
+
+  #append(entry) {
+    const previous = this.#last?.entry;
+    if (startsDay(previous, entry)) this.list.append(dayMark(entry.time));
+    const element = entry.id === undefined ? note(entry) : text(entry);
+    if (entry.id === undefined) this.#group = null;
+    else if (!this.#group || !continues(previous, entry)) this.#group = this.#startGroup(entry);
+    (this.#group ?? this.list).append(element);
+    this.#last = { entry, element };
+  }
+
+  #startGroup({ from, time }) {
+    const mine = this.#isMe(from);
+    const group = el(
+      "div", { class: mine ? "group mine" : "group" },
+      el("span", { class: "avatar", "aria-hidden": "true" }, initial(from)),
+      el(
+        "p", { class: "by" },
+        el("bdi", { class: "who" }, from), " ",
+        el("time", { datetime: new Date(time).toISOString(), title: fullTime(time) }, clock(time)),
+      ),
+    );
+    group.style.setProperty("--hue", hue(from));
+    this.list.append(group);
+    return group;
+  }
+}
+
+const dayMark = (time) => el("p", { class: "day", "aria-live": "off" }, el("span", {}, day(time)));
+const note = (entry) => el("p", { class: "note", "aria-live": "off", dir: "auto" }, noteText(entry));
+
+function text({ text: said, time }) {
+  const paragraph = el("p", { class: "text", dir: "auto", title: fullTime(time) });
+  for (const { text: words, href } of linkify(said)) {
+    paragraph.append(href ? el("a", { href, target: "_blank", rel: "noopener noreferrer" }, words) : words);
+  }
+  return paragraph;
+}

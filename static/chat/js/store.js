@@ -1,0 +1,233 @@
+/**
+ * What this page knows, and nothing about how it is shown or sent. Each change is told as an event whose `detail`
+ * names what changed; whoever renders listens.
+ *
+ *     session       who one is and whether the server can be reached      people       who is here
+ *     opened        {conversation}                                        closed       {conversation}
+ *     entry         {conversation, entry, index}: one more, at `index`    entries      {conversation}: read them anew
+ *     note          {conversation}: its last note reads otherwise         typing       {conversation, name}
+ *     conversation  {conversation}: title, unread count, who is there
+ */
+
+import { changed, find, fold, roster, samePerson } from "./presence.js";
+import { EVERYONE, keyOf, room, targetOf, titleOf } from "./targets.js";
+import { insert, notePresence } from "./transcript.js";
+
+/** Entries that a conversation keeps in view; what is older is let go in one piece, not with each message. */
+export const KEPT = 500;
+const SLACK = 100;
+
+export class Store extends EventTarget {
+  /** The one whom the server welcomed: `{name, authenticated}`, or null before a login and after leaving. */
+  me = null;
+  /** "out", "connected", "reconnecting" or "disconnected". */
+  connection = "out";
+  people = [];
+  groups = [];
+  /** Names whose private conversations this browser keeps and does not show. */
+  past = [];
+  conversations = new Map();
+  /** The key of the conversation that the reader is in, or null while looking elsewhere. */
+  reading = null;
+
+  #tell(type, detail = {}) {
+    this.dispatchEvent(Object.assign(new Event(type), detail));
+  }
+
+  /** The server let us in, for the first time or again. */
+  welcome({ username, authenticated, users, rooms }) {
+    this.me = { name: username, authenticated };
+    this.connection = "connected";
+    this.people = roster(users);
+    this.groups = [...rooms];
+    this.#tell("session");
+    if (!this.conversations.size) this.open(EVERYONE);
+    this.#peopleChanged();
+  }
+
+  connectionChanged(connection) {
+    if (this.connection === connection) return;
+    this.connection = connection;
+    this.#tell("session");
+  }
+
+  /** Forget all: the next person at this browser starts with an empty page. */
+  leave() {
+    for (const conversation of [...this.conversations.values()]) this.#drop(conversation);
+    this.conversations.clear();
+    Object.assign(this, { me: null, connection: "out", people: [], groups: [], past: [], reading: null });
+    this.#tell("session");
+    this.#tell("people");
+  }
+
+  get others() {
+    return this.people.filter((name) => !this.isMe(name));
+  }
+
+  get unread() {
+    return [...this.conversations.values()].reduce((sum, { unread }) => sum + unread, 0);
+  }
+
+  isMe(name) {
+    return this.me !== null && samePerson(name, this.me.name);
+  }
+
+  isHere(name) {
+    return find(this.people, name) !== undefined;
+  }
+
+  /** The conversation with that target, open or closed, made where there was none. */
+  conversation(target) {
+    const key = keyOf(target);
+    let conversation = this.conversations.get(key);
+    if (!conversation) {
+      const shown = target.kind === "person" ? { ...target, name: find(this.people, target.name) ?? target.name } : target;
+      conversation = {
+        key, target: shown, title: titleOf(shown), entries: [], unread: 0, open: false, draft: "", members: [],
+      };
+      this.conversations.set(key, conversation);
+    }
+    return conversation;
+  }
+
+  open(target) {
+    const conversation = this.conversation(target);
+    if (!conversation.open) {
+      conversation.open = true;
+      this.#tell("opened", { conversation });
+    }
+    return conversation;
+  }
+
+  close(conversation) {
+    conversation.unread = 0;
+    this.#drop(conversation);
+    if (conversation.target.kind === "room") this.conversations.delete(conversation.key);
+    this.#tell("conversation", { conversation });
+  }
+
+  #drop(conversation) {
+    if (!conversation.open) return;
+    conversation.open = false;
+    if (this.reading === conversation.key) this.reading = null;
+    this.#tell("closed", { conversation });
+  }
+
+  /** A `chat_message`, whichever way it came. Returns its conversation, or null where it was there already. */
+  receive(payload) {
+    const target = targetOf(payload, this.me.name);
+    if (target.kind === "room" && !this.conversations.has(keyOf(target))) return null;
+    const conversation = target.kind === "person" ? this.open(target) : this.conversation(target);
+    if (!this.add(conversation, messageOf(payload))) return null;
+    if (!this.isMe(payload.from_user) && this.reading !== conversation.key) {
+      conversation.unread += 1;
+      this.#tell("conversation", { conversation });
+    }
+    return conversation;
+  }
+
+  /** Put one message in its place; false where it was there already. */
+  add(conversation, message) {
+    const index = insert(conversation.entries, message);
+    if (index < 0) return false;
+    this.#tell("entry", { conversation, entry: message, index });
+    this.#bound(conversation);
+    return true;
+  }
+
+  /** Put many in place at once: what was kept of a conversation, or a room's last messages. */
+  merge(conversation, messages) {
+    for (const message of messages) insert(conversation.entries, message);
+    this.#tell("entries", { conversation });
+  }
+
+  /** Nothing more is shown of what was said. */
+  clear(conversation) {
+    conversation.entries.length = 0;
+    conversation.unread = 0;
+    this.#tell("entries", { conversation });
+    this.#tell("conversation", { conversation });
+  }
+
+  #bound({ entries }) {
+    if (entries.length > KEPT + SLACK) entries.splice(0, entries.length - KEPT);
+  }
+
+  /** A remark of the page's own in a conversation. */
+  note(conversation, note, time = Date.now()) {
+    const entry = { time, note };
+    conversation.entries.push(entry);
+    this.#tell("entry", { conversation, entry, index: conversation.entries.length - 1 });
+  }
+
+  /** A `presence`: of the whole chat, or of one room. */
+  presence({ joined = [], left = [], room: roomName }, now = Date.now()) {
+    if (roomName) {
+      const conversation = this.conversations.get(keyOf(room(roomName)));
+      if (conversation) this.#membersChanged(conversation, { joined, left }, now);
+      return;
+    }
+    const wereHere = new Set(this.people.map(fold));
+    this.people = changed(this.people, { joined, left });
+    const areHere = new Set(this.people.map(fold));
+    this.#noteOf(this.conversation(EVERYONE), {
+      joined: joined.filter((name) => !wereHere.has(fold(name))),
+      left: left.filter((name) => wereHere.has(fold(name)) && !areHere.has(fold(name))),
+    }, now);
+    this.#peopleChanged();
+  }
+
+  pastChanged(names) {
+    this.past = roster(names);
+    this.#tell("people");
+  }
+
+  /** Everybody who is in a room now, as its join was answered. */
+  members(conversation, members) {
+    conversation.members = roster(members);
+    this.#tell("conversation", { conversation });
+  }
+
+  #membersChanged(conversation, change, now) {
+    conversation.members = changed(conversation.members, change);
+    this.#noteOf(conversation, change, now);
+    this.#tell("conversation", { conversation });
+  }
+
+  #noteOf(conversation, { joined, left }, now) {
+    const others = { joined: joined.filter((name) => !this.isMe(name)), left: left.filter((name) => !this.isMe(name)) };
+    if (!others.joined.length && !others.left.length) return;
+    notePresence(conversation.entries, others, now);
+    this.#tell("note", { conversation });
+    this.#bound(conversation);
+  }
+
+  #peopleChanged() {
+    for (const conversation of this.conversations.values()) {
+      const { target } = conversation;
+      const shown = target.kind === "person" && find(this.people, target.name);
+      if (shown) Object.assign(conversation, { target: { ...target, name: shown }, title: shown });
+      this.#tell("conversation", { conversation });
+    }
+    this.#tell("people");
+  }
+
+  typing(payload) {
+    const conversation = this.conversations.get(keyOf(targetOf(payload, this.me.name)));
+    if (conversation && !this.isMe(payload.from_user)) this.#tell("typing", { conversation, name: payload.from_user });
+  }
+
+  /** The reader is in that conversation now (a key), or in none (null). */
+  read(key) {
+    this.reading = key;
+    const conversation = this.conversations.get(key);
+    if (!conversation?.unread) return;
+    conversation.unread = 0;
+    this.#tell("conversation", { conversation });
+  }
+}
+
+/** The transcript's form of a `chat_message`. */
+export function messageOf({ id, time, from_user: from, text }) {
+  return { id, time, from, text };
+}
