@@ -1,0 +1,236 @@
+"""The page over HTTP: caching, compression, security headers, health and metrics."""
+
+import gzip
+import json
+import re
+import tempfile
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from tornado.testing import AsyncHTTPTestCase
+from tornado.web import Application
+
+from webchat.gateways import assets, pages
+from webchat.gateways.metrics import Metrics
+from webchat.gateways.proxies import Proxies
+
+INDEX = b"""<!doctype html>
+<link rel="stylesheet" href="style.css"><link rel="help" href="https://elsewhere.example/"><a href="#top">top</a>
+<script type="module" src="js/main.js"></script><img src="logo.png">
+"""
+STYLE = b".box { margin: 0 }\n" * 200
+PIXEL = bytes(range(256))
+
+
+class PagesCase(AsyncHTTPTestCase):
+    """An application that serves a small page from a temporary folder."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+        self.write({"chat/index.html": INDEX, "chat/style.css": STYLE, "chat/js/main.js": b"import './wire.js'\n",
+                    "chat/logo.png": PIXEL, "chat/.secret": b"no", "private.txt": b"no"})
+        self.metrics = Metrics()
+        self.health = {"status": "ok", "users": 3}
+        super().setUp()
+
+    def write(self, files):
+        for name, body in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(body)
+
+    def options(self):
+        return {}
+
+    def get_app(self):
+        rules = pages.routes(health=lambda: self.health, registry=self.metrics.registry, static_root=self.root,
+                             **self.options())
+        return Application(rules, default_handler_class=pages.NotFound, log_function=lambda handler: None)
+
+    def ask(self, path, *, gzip=False, method="GET", **headers):
+        """A plain request: no redirects followed, no coding undone."""
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        if gzip:
+            headers["Accept-Encoding"] = "gzip"
+        return self.fetch(path, method=method, headers=headers, follow_redirects=False, decompress_response=False,
+                          allow_nonstandard_methods=True)
+
+    def version(self):
+        return re.search(rb'href="([0-9a-f]{16})/style.css"', self.ask("/chat/index.html").body)[1].decode()
+
+
+class EntryTest(PagesCase):
+    def test_the_root_and_the_bare_folder_lead_to_the_page(self):
+        for path in ("/", "/chat", "/chat/"):
+            answer = self.ask(path)
+            assert (answer.code, answer.headers["Location"]) == (302, "/chat/index.html"), path
+
+    def test_the_page_is_html_in_utf_8_and_asked_about_each_time(self):
+        answer = self.ask("/chat/index.html")
+        assert answer.code == 200
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert answer.headers["Cache-Control"] == "no-cache"
+
+    def test_links_to_our_own_files_carry_the_version_and_others_stay(self):
+        body, version = self.ask("/chat/index.html").body.decode(), self.version()
+        assert f'src="{version}/js/main.js"' in body and f'src="{version}/logo.png"' in body
+        assert 'href="https://elsewhere.example/"' in body and 'href="#top"' in body
+
+
+class CachingTest(PagesCase):
+    def test_a_versioned_file_is_kept_for_good(self):
+        answer = self.ask(f"/chat/{self.version()}/js/main.js")
+        assert answer.code == 200
+        assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
+
+    def test_the_same_file_without_its_version_is_asked_about_each_time(self):
+        answer = self.ask("/chat/style.css")
+        assert (answer.body, answer.headers["Cache-Control"]) == (STYLE, "no-cache")
+
+    def test_another_servers_version_gets_the_current_file_and_it_is_not_kept(self):
+        answer = self.ask("/chat/0123456789abcdef/style.css")
+        assert (answer.body, answer.headers["Cache-Control"]) == (STYLE, "no-cache")
+
+    def test_the_entry_page_has_no_versioned_address(self):
+        assert self.ask(f"/chat/{self.version()}/index.html").code == 404
+
+    def test_an_unchanged_file_is_answered_by_304_without_a_body(self):
+        for gzipped in (False, True):
+            first = self.ask("/chat/style.css", gzip=gzipped)
+            again = self.ask("/chat/style.css", gzip=gzipped, If_None_Match=first.headers["Etag"])
+            assert (again.code, again.body) == (304, b"")
+            assert again.headers["Cache-Control"] == "no-cache" and again.headers["Vary"] == "Accept-Encoding"
+
+    def test_another_etag_gets_the_file(self):
+        assert self.ask("/chat/style.css", If_None_Match='"something-else"').body == STYLE
+
+    def test_one_changed_file_changes_the_version_of_all(self):
+        before = self.version()
+        self.write({"chat/js/main.js": b"import './wires.js'\n"})
+        assert assets.load(self.root / "chat").version != before
+
+    def test_files_are_read_once_so_that_a_running_server_stays_consistent(self):
+        self.write({"chat/style.css": b"changed"})
+        assert self.ask("/chat/style.css").body == STYLE
+
+
+class CompressionTest(PagesCase):
+    def test_who_reads_gzip_gets_it_with_an_etag_of_its_own(self):
+        plain, packed = self.ask("/chat/style.css"), self.ask("/chat/style.css", gzip=True)
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(packed.body) == plain.body == STYLE
+        assert packed.headers["Etag"] != plain.headers["Etag"]
+        assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
+
+    def test_the_weights_of_accept_encoding_are_honoured(self):
+        for accepted, coding in {"br, gzip;q=0.5": "gzip", "*": "gzip", "gzip;q=0": None, "gzip; q=0.000, *": None,
+                                 "br": None, "identity": None}.items():
+            answer = self.ask("/chat/style.css", Accept_Encoding=accepted)
+            assert answer.headers.get("Content-Encoding") == coding, accepted
+
+    def test_what_does_not_shrink_is_sent_as_it_is(self):
+        answer = self.ask("/chat/logo.png", gzip=True)
+        assert answer.body == PIXEL and "Content-Encoding" not in answer.headers
+
+
+class StrangersTest(PagesCase):
+    def test_nothing_outside_the_page_can_be_reached(self):
+        for path in ("/chat/../private.txt", "/chat/..%2fprivate.txt", "/chat/%2e%2e/private.txt", "/chat//etc/passwd",
+                     "/chat/.secret", "/chat/js", "/chat/js/", "/private.txt", "/chat/index.html/", "/chat/%00"):
+            assert self.ask(path).code == 404, path
+
+    def test_other_methods_are_answered_by_405_and_what_is_allowed(self):
+        for path in ("/", "/chat/index.html", "/healthz", "/metrics"):
+            for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
+                answer = self.ask(path, method=method)
+                assert (answer.code, answer.headers["Allow"]) == (405, "GET, HEAD"), (method, path)
+
+    def test_head_gives_the_headers_of_get_alone(self):
+        for path in ("/chat/index.html", "/healthz"):
+            head, get = self.ask(path, method="HEAD"), self.ask(path)
+            assert (head.code, head.body) == (200, b"")
+            assert head.headers["Content-Length"] == str(len(get.body))
+            assert head.headers.get("Etag") == get.headers.get("Etag")
+
+    def test_every_answer_carries_the_security_headers_and_no_banner(self):
+        for path, method in (("/", "GET"), ("/chat/index.html", "GET"), ("/chat/style.css", "HEAD"), ("/none", "GET"),
+                             ("/chat/none", "GET"), ("/healthz", "POST"), ("/metrics", "GET")):
+            headers = self.ask(path, method=method).headers
+            policy = headers["Content-Security-Policy"]
+            assert policy.startswith("default-src 'none'; ") and "unsafe" not in policy, path
+            assert "frame-ancestors 'none'" in policy and "connect-src 'self'" in policy
+            assert headers["X-Content-Type-Options"] == "nosniff"
+            assert headers["Referrer-Policy"] == "no-referrer"
+            assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+            assert "Server" not in headers
+
+    def test_errors_are_one_line_of_text(self):
+        answer = self.ask("/chat/none")
+        assert answer.body == b"404 Not Found\n"
+        assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+class HealthTest(PagesCase):
+    def test_health_is_json_that_nobody_keeps(self):
+        answer = self.ask("/healthz")
+        assert json.loads(answer.body) == {"status": "ok", "users": 3}
+        assert answer.headers["Content-Type"] == "application/json"
+        assert answer.headers["Cache-Control"] == "no-store"
+
+    def test_a_degraded_server_stays_in_the_load_balancer(self):
+        self.health = {"status": "degraded"}
+        answer = self.ask("/healthz")
+        assert (answer.code, json.loads(answer.body)["status"]) == (200, "degraded")
+
+
+class MetricsTest(PagesCase):
+    def test_counts_are_shown_in_prometheus_text(self):
+        self.metrics.messages["room"] += 2
+        self.metrics.connections["lines"] += 1
+        self.metrics.watch("users", "People logged in.", lambda: 7)
+        answer = self.ask("/metrics")
+        assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        lines = answer.body.decode().splitlines()
+        assert 'webchat_messages_total{kind="room"} 2.0' in lines
+        assert 'webchat_connections{door="lines"} 1.0' in lines
+        assert "webchat_users 7.0" in lines
+        assert "# TYPE webchat_connections gauge" in lines
+
+    def test_two_servers_in_one_process_count_apart(self):
+        self.metrics.messages["room"] += 1
+        assert Metrics().messages["room"] == 0
+
+    def test_what_an_unknown_proxy_forwards_is_refused(self):
+        for header in ("X-Forwarded-For", "X-Real-IP", "Forwarded"):
+            assert self.ask("/metrics", **{header: "127.0.0.1"}).code == 403, header
+
+
+class MetricsFromElsewhereTest(PagesCase):
+    def options(self):
+        return {"proxies": Proxies([ip_network("127.0.0.1")])}
+
+    def test_behind_a_trusted_proxy_the_clients_own_address_decides(self):
+        assert self.ask("/metrics", X_Forwarded_For="203.0.113.7").code == 403
+        assert self.ask("/metrics", X_Forwarded_For="127.0.0.1, 203.0.113.7").code == 403
+        assert self.ask("/metrics", X_Forwarded_For="::1").code == 200
+
+
+class MetricsTokenTest(PagesCase):
+    def options(self):
+        return {"metrics_token": "kä5e"}
+
+    def test_only_the_token_opens_them(self):
+        right = "kä5e".encode().decode("latin-1")
+        for given, code in {f"Bearer {right}": 200, f"bearer  {right}": 200, "Bearer other": 403, "Basic kä5e": 403,
+                            "Bearer": 403, "": 403}.items():
+            assert self.ask("/metrics", Authorization=given).code == code, given
+        assert self.ask("/metrics").code == 403
+
+
+def test_a_missing_page_is_said_at_the_start(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"The page is missing: there is no .*index\.html"):
+        assets.load(tmp_path)

@@ -1,0 +1,74 @@
+"""What the server counts, and Prometheus' view of it.
+
+Counting is one addition to a dictionary's entry; names, help and text are made when somebody asks for them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+
+class Family(NamedTuple):
+    """One metric: the attribute of `Metrics` that holds its counts, what they are told apart by, and its help."""
+
+    attribute: str
+    label: str
+    help: str
+
+
+COUNTERS = (
+    Family("connected", "door", "Connections accepted."),
+    Family("closed", "reason", "Connections that the server closed."),
+    Family("logins", "outcome", "Logins by their outcome: ok, or the code of the refusal."),
+    Family("messages", "kind", "Messages taken: to everyone, a room, or one user."),
+    Family("deliveries", "door", "Messages handed to connections."),
+    Family("refusals", "code", "Requests refused, by the code that the client was told."),
+    Family("backplane", "event", "What happened between this server and the others."),
+)
+GAUGES = (
+    Family("connections", "door", "Connections open now."),
+)
+
+
+class Metrics:
+    """The server's counts: `metrics.messages["room"] += 1`.
+
+    Each attribute named in COUNTERS and GAUGES maps a label's value to a number; a value not seen before counts as 0.
+    """
+
+    def __init__(self) -> None:
+        self.connected: Counter[str] = Counter()
+        self.closed: Counter[str] = Counter()
+        self.logins: Counter[str] = Counter()
+        self.messages: Counter[str] = Counter()
+        self.deliveries: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.backplane: Counter[str] = Counter()
+        self.connections: Counter[str] = Counter()
+        self._watched: list[tuple[str, str, Callable[[], float]]] = []
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+
+    def watch(self, name: str, help: str, read: Callable[[], float]) -> None:
+        """Show a number that is kept elsewhere, read only when asked for: `watch("users", "…", lambda: len(users))`."""
+        self._watched.append((name, help, read))
+
+    def collect(self) -> Iterator[Metric]:
+        """The counts as Prometheus' metric families (`prometheus_client.registry.Collector`)."""
+        for kind, families in ((CounterMetricFamily, COUNTERS), (GaugeMetricFamily, GAUGES)):
+            for family in families:
+                metric = kind(f"webchat_{family.attribute}", family.help, labels=[family.label])
+                for value, count in sorted(getattr(self, family.attribute).items()):
+                    metric.add_metric([value], count)
+                yield metric
+        for name, help, read in self._watched:
+            yield GaugeMetricFamily(f"webchat_{name}", help, value=read())
+
+    def describe(self) -> list[Metric]:
+        """Nothing, so that registering does not read counts that are not there yet."""
+        return []
