@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { bare, changed, find, fold, hue, initial, roster, samePerson } from "../../static/chat/js/presence.js";
+
+test("an account's badge is not part of the name", () => {
+  assert.equal(bare("Alex*"), "Alex");
+  assert.equal(bare("Alex＊"), "Alex");
+  assert.equal(bare("8*8"), "8*8");
+});
+
+test("case, width and badge do not make another person", () => {
+  assert.ok(samePerson("Alex*", "alex"));
+  assert.ok(samePerson("Ａｄａ", "ada"));
+  assert.ok(!samePerson("ada", "adam"));
+  assert.equal(fold("Sue*"), fold("SUE"));
+});
+
+test("the list is alphabetical, counts numbers as numbers, and holds each person once", () => {
+  assert.deepEqual(roster(["guest 10", "bob", "Ada", "guest 9", "ada"]), ["ada", "bob", "guest 9", "guest 10"]);
+});
+
+test("a presence adds who joined and takes away who left", () => {
+  assert.deepEqual(changed(["ada", "bob"], { joined: ["cleo"], left: ["ada"] }), ["bob", "cleo"]);
+});
+
+test("whoever shows the same name in another spelling stays", () => {
+  assert.deepEqual(changed(["ada", "bob"], { joined: ["ADA"], left: ["ada"] }), ["ADA", "bob"]);
+});
+
+test("a presence may leave out the half that is empty", () => {
+  assert.deepEqual(changed(["ada"], {}), ["ada"]);
+});
+
+test("a person is found under any spelling, badge or none", () => {
+  assert.equal(find(["Alex*", "bob"], "ALEX"), "Alex*");
+  assert.equal(find(["Alex*", "bob"], "Alexa"), undefined);
+});
+
+test("a name has one colour, whatever its spelling", () => {
+  assert.equal(hue("Alex*"), hue("alex"));
+  assert.ok(hue("ada") >= 0 && hue("ada") < 360);
+});
+
+test("names that resemble each other mostly differ in colour", () => {
+  const hues = new Set(Array.from({ length: 24 }, (_, i) => hue(`guest ${i}`)));
+  assert.ok(hues.size >= 12, `${hues.size} colours for 24 names`);
+});
+
+test("the initial is what the reader takes for one letter", () => {
+  assert.equal(initial("ada"), "A");
+  assert.equal(initial("👩‍🔬 lab"), "👩‍🔬");
+  assert.equal(initial(""), "?");
+});

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { continues, insert, linkify, notePresence, noteText, startsDay } from "../../static/chat/js/transcript.js";
+
+const NOON = new Date(2026, 0, 15, 12).getTime();
+const MINUTE = 60_000;
+const said = (id, from = "ada", time = NOON) => ({ id, from, time, text: id });
+
+describe("insert", () => {
+  test("puts messages in the order of sending, whatever the order of arrival", () => {
+    const entries = [];
+    for (const id of ["02", "01", "04", "03"]) insert(entries, said(id));
+    assert.deepEqual(entries.map(({ id }) => id), ["01", "02", "03", "04"]);
+  });
+
+  test("takes each message once", () => {
+    const entries = [said("01"), said("02")];
+    assert.equal(insert(entries, said("01")), -1);
+    assert.equal(insert(entries, said("02")), -1);
+    assert.equal(entries.length, 2);
+  });
+
+  test("tells the place", () => {
+    assert.equal(insert([said("01"), said("03")], said("02")), 1);
+  });
+
+  test("leaves a note where it was when a newer message follows", () => {
+    const entries = [said("01"), { time: NOON, note: "hello" }];
+    assert.equal(insert(entries, said("02")), 2);
+  });
+});
+
+describe("headings and marks", () => {
+  test("messages of one person within five minutes stand under one heading", () => {
+    assert.ok(continues(said("01", "Alex*"), said("02", "Alex*", NOON + 4 * MINUTE)));
+  });
+
+  test("another person, a pause, a note or another day begins anew", () => {
+    assert.ok(!continues(said("01", "ada"), said("02", "bob")));
+    assert.ok(!continues(said("01"), said("02", "ada", NOON + 6 * MINUTE)));
+    assert.ok(!continues({ time: NOON, note: "n" }, said("02")));
+    assert.ok(!continues(undefined, said("01")));
+    const midnight = new Date(2026, 0, 16).getTime();
+    assert.ok(!continues(said("01", "ada", midnight - 1), said("02", "ada", midnight)));
+  });
+
+  test("a day is marked at its first entry only", () => {
+    assert.ok(startsDay(undefined, said("01")));
+    assert.ok(!startsDay(said("01"), said("02", "ada", NOON + MINUTE)));
+    assert.ok(startsDay(said("01"), said("02", "ada", NOON + 24 * 60 * MINUTE)));
+  });
+});
+
+describe("notes of who comes and goes", () => {
+  const read = (entries) => entries.map(noteText);
+
+  test("those close together share one", () => {
+    const entries = [];
+    notePresence(entries, { joined: ["ada"], left: [] }, NOON);
+    notePresence(entries, { joined: ["bob"], left: [] }, NOON + MINUTE);
+    assert.deepEqual(read(entries), ["ada and bob joined"]);
+  });
+
+  test("a message in between, or time, makes a new one", () => {
+    const entries = [];
+    notePresence(entries, { joined: ["ada"], left: [] }, NOON);
+    notePresence(entries, { joined: ["bob"], left: [] }, NOON + 3 * MINUTE);
+    entries.push(said("01"));
+    notePresence(entries, { joined: [], left: ["bob"] }, NOON + 3 * MINUTE);
+    assert.deepEqual(read(entries), ["ada joined", "bob joined", "01", "bob left"].map((text) => text.replace("01", "")));
+  });
+
+  test("whoever left and came back, or came and left at once, is not worth a word", () => {
+    const entries = [];
+    notePresence(entries, { joined: [], left: ["ada"] }, NOON);
+    assert.equal(notePresence(entries, { joined: ["ada"], left: [] }, NOON + 1), undefined);
+    notePresence(entries, { joined: ["bob"], left: [] }, NOON + 2);
+    notePresence(entries, { joined: [], left: ["bob"] }, NOON + 3);
+    assert.deepEqual(entries, []);
+  });
+
+  test("a crowd is counted, not listed", () => {
+    const joined = Array.from({ length: 30 }, (_, i) => `guest ${i}`);
+    assert.equal(noteText({ joined, left: ["ada"] }), "guest 0, guest 1 and 28 others joined · ada left");
+  });
+});
+
+describe("linkify", () => {
+  const links = (text) => linkify(text).filter(({ href }) => href);
+
+  test("loses no character of the text", () => {
+    const text = "see https://example.org/a, (http://b.example/c_(d)) and <b>this</b>\n";
+    assert.equal(linkify(text).map((segment) => segment.text).join(""), text);
+  });
+
+  test("takes a web address for a link and nothing around it", () => {
+    assert.deepEqual(linkify("at https://example.org/x?y=1#z now"), [
+      { text: "at " }, { text: "https://example.org/x?y=1#z", href: "https://example.org/x?y=1#z" }, { text: " now" },
+    ]);
+  });
+
+  test("leaves the sentence's own punctuation and brackets outside", () => {
+    assert.deepEqual(links("Is it https://example.org?").map(({ text }) => text), ["https://example.org"]);
+    assert.deepEqual(links("(https://example.org/a).").map(({ text }) => text), ["https://example.org/a"]);
+    assert.deepEqual(links("https://example.org/a_(b)").map(({ text }) => text), ["https://example.org/a_(b)"]);
+  });
+
+  for (const text of [
+    "javascript:alert(1)", "data:text/html,x", "ftp://example.org", "file:///etc/passwd", "mailto:ada@example.org",
+    "http://", "https://?", "www.example.org", "<img src=x onerror=alert(1)>",
+  ]) {
+    test(`makes no link of ${text}`, () => assert.deepEqual(links(text), []));
+  }
+
+  test("ends an address at anything that reorders or hides what is read", () => {
+    assert.deepEqual(links("https://example.org/\u202Egpj.exe").map(({ href }) => href), ["https://example.org/"]);
+  });
+
+  test("keeps quotes and angle brackets out of an address", () => {
+    assert.deepEqual(links('https://example.org/"onmouseover="x').map(({ href }) => href), ["https://example.org/"]);
+  });
+
+  test("is quick on long runs", () => {
+    const start = performance.now();
+    linkify(`https://example.org/${")".repeat(4000)}`);
+    linkify("http://".repeat(600));
+    assert.ok(performance.now() - start < 500);
+  });
+});
