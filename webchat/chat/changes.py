@@ -34,6 +34,10 @@ class Changes:
         if self._log:
             self._newcomers[session] = len(self._log)
 
+    def has_joined(self, name: str) -> bool:
+        """Whether this name has come without anybody having been told yet."""
+        return bool(self._log) and (name, True) in self._log
+
     def forget(self, session: Session) -> None:
         """This session is gone."""
         self._newcomers.pop(session, None)

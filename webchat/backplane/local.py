@@ -1,0 +1,57 @@
+"""The default backplane: one process is the whole chat."""
+
+import secrets
+
+from webchat.chat.errors import NameTaken
+from webchat.chat.events import Event
+from webchat.chat.names import Name
+from webchat.chat.room import Room
+
+
+class Backplane:
+    """What joins a hub to others; here, to none. Every backplane keeps this contract.
+
+    Only `claim` and `enter` may take time. The others never block and never raise, whatever has become of the network.
+    """
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, str] = {}
+
+    def attach(self, hub) -> None:
+        """Speak to this hub from now on."""
+
+    async def start(self) -> None:
+        """Connect to the others."""
+
+    async def stop(self) -> None:
+        """Leave the others properly: our names are free at once."""
+
+    async def claim(self, name: Name, authenticated: bool, token: str) -> str:
+        """Hold a name in the whole chat, and give the token that proves it.
+
+        An account's name can be held by many connections at once, since each proved its password; anybody else's only
+        by those who show the token. Raises NameTaken, Degraded.
+        """
+        held = self._tokens.get(name.key)
+        if held is None:
+            held = self._tokens[name.key] = secrets.token_urlsafe(16)
+        elif not authenticated and not secrets.compare_digest(held.encode(), token.encode()):
+            raise NameTaken
+        return held
+
+    def release(self, key: str) -> None:
+        """No connection of this process has the name any more."""
+        self._tokens.pop(key, None)
+
+    def publish(self, event: Event, channel: str) -> None:
+        """Send an event to the other processes that listen to the channel."""
+
+    async def enter(self, room: Room) -> None:
+        """Somebody is about to join: bring the room's history and members up to date, if others know more."""
+
+    def occupants(self, room: Room) -> None:
+        """Who is in the room through this process has changed."""
+
+    def health(self) -> dict:
+        """What `/healthz` says of the backplane: at least `status`, "ok" or "degraded"."""
+        return {"status": "ok", "backplane": "local"}

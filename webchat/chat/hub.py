@@ -1,0 +1,360 @@
+"""The hub: every command comes here, and every event leaves from here.
+
+The way of a message is `handle` → `publish` → `dispatch` → the audience's outlets. Between a checked message and its
+writes nothing is awaited: that keeps each sender's order.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from webchat.chat import names
+from webchat.chat.accounts import Account, Accounts
+from webchat.chat.changes import Changes
+from webchat.chat.errors import (
+    BadMessage, LoginRequired, NameTaken, NoSuchUser, NotAMember, NotInRoom, ServerFull, SlowDown,
+)
+from webchat.chat.events import (
+    ChatMessage, Command, Event, Join, Joined, Login, Notice, Part, Receipt, Rename, Say, Sent, Tell, Type, Typing,
+    Welcome,
+)
+from webchat.chat.ids import Ids
+from webchat.chat.limits import TokenBucket
+from webchat.chat.people import People, Person
+from webchat.chat.room import Room
+from webchat.chat.session import Audience, Outlet, Session
+from webchat.chat.texts import clean
+
+GATHERING = 0.08
+"""Seconds over which presence is gathered; with a loop's delay it stays under the tenth of a second we promise."""
+
+HINT_PAUSE = 0.5
+"""Seconds between two typing hints of one connection; those in between are dropped."""
+
+EVERYONE = "everyone"
+
+
+def room_channel(room: str) -> str:
+    return "room:" + room
+
+
+def user_channel(key: str) -> str:
+    return "user:" + key
+
+
+class Hub:
+    """The chat of one process.
+
+    `backplane` joins it to others (see `webchat.backplane.local.Backplane` for its contract). `clock` gives `time()`
+    (seconds, any origin) and `call_later(seconds, callable)`, as an asyncio loop does. `message_rate` is messages a
+    second and user (0: no limit), `history` messages a room, `capacity` connections at once (0: no limit).
+    """
+
+    def __init__(self, accounts: Accounts, backplane, clock, *, history: int = 10, message_rate: float = 0,
+                 capacity: int = 0, ids: Callable[[], tuple[str, int]] | None = None):
+        self.accounts = accounts
+        self.sessions: set[Session] = set()
+        self.everyone = Audience()
+        self.people = People(Changes(lambda: clock.call_later(GATHERING, self.tell_presence)))
+        self.rooms: dict[str, Room] = {}
+        self.refused: Counter[str] = Counter()
+        self.published: Counter[str] = Counter()
+        self._backplane = backplane
+        self._clock = clock
+        self._history = history
+        self._message_rate = message_rate
+        self._capacity = capacity
+        self._ids = ids or Ids()
+        self._claims: Counter[str] = Counter()
+        self._handlers: dict[type, Callable[[Session, Any], Any]] = {
+            Login: self._login, Say: self._say, Tell: self._tell, Join: self._join, Part: self._part,
+            Rename: self._rename, Type: self._type,
+        }
+        backplane.attach(self)
+
+    # Connections.
+
+    def open(self, *, encode: Callable[[Event], Any], outlet: Outlet, address: str, echo: bool = True) -> Session:
+        """Take in a connection that has not logged in. Raises ServerFull."""
+        if self._capacity and len(self.sessions) >= self._capacity:
+            raise ServerFull
+        session = Session(encode, outlet, address, echo)
+        self.sessions.add(session)
+        return session
+
+    def close(self, session: Session) -> None:
+        """The connection has ended, or is to be treated as such: nothing of it is left behind."""
+        session.closed = True
+        self.sessions.discard(session)
+        if session.person:
+            self._leave(session, session.person)
+
+    async def handle(self, session: Session, command: Command) -> Receipt:
+        """Do what a command asks for.
+
+        Raises ChatError when it is refused; the session is then what it was before.
+        """
+        return await self._handlers[type(command)](session, command)
+
+    # Login: one step that happens wholly or not.
+
+    async def _login(self, session: Session, command: Login) -> Welcome:
+        return self.enter(session, await self.admit(session, command))
+
+    async def admit(self, session: Session, command: Login | Rename) -> Person:
+        """Check the name, then the password, and claim the name everywhere.
+
+        `enter` with the result completes the login, in the same loop turn or the next: a door that has to confirm the
+        connection in between can. Raises ChatError; nothing is left then.
+        """
+        if session.logging_in or (session.person and isinstance(command, Login)):
+            raise BadMessage("You are logged in already.")
+        session.logging_in = True
+        try:
+            name = names.parse(command.username)
+            holder = self.people.find(name.key)
+            account = await self._authenticate(session, name, command, holder)
+            return await self._claim(session, account.name if account else name, account is not None, command)
+        finally:
+            session.logging_in = False
+
+    async def _authenticate(self, session: Session, name: names.Name, command: Login | Rename,
+                            holder: Person | None) -> Account | None:
+        """The account that the name belongs to, if any. Raises BadCredentials, SlowDown."""
+        account = self.accounts.find(name.key)
+        if not command.password and (account is None or self._holds(command, holder)):
+            return account
+        return await self.accounts.verify(name, command.password, session.address)
+
+    @staticmethod
+    def _holds(command: Login | Rename, holder: Person | None) -> bool:
+        token = getattr(command, "token", "")
+        return bool(token and holder and holder.token and secrets.compare_digest(token.encode(), holder.token.encode()))
+
+    async def _claim(self, session: Session, name: names.Name, authenticated: bool, command: Login | Rename) -> Person:
+        """Claim the name in the whole chat; if the connection died meanwhile, give it back. Raises NameTaken, Degraded."""
+        holder = self.people.find(name.key)
+        if authenticated and holder and not holder.authenticated:  # the accounts were reloaded since he came
+            self.evict(name.key, Notice(NameTaken.code, "This name belongs to an account now."))
+        mine = session.person if session.person and session.person.key == name.key else None
+        token = mine.token if mine else getattr(command, "token", "")
+        self._claims[name.key] += 1
+        try:
+            token = await self._backplane.claim(name, authenticated, token)
+        finally:
+            self._claims[name.key] -= 1
+            if not self._claims[name.key]:
+                del self._claims[name.key]
+        if session.closed:
+            self._release(name.key)
+            raise BadMessage("The connection ended during the login.")
+        person = self.people.find(name.key)
+        if person is None or person.authenticated != authenticated:
+            person = Person(name, authenticated, TokenBucket(self._message_rate, 2 * self._message_rate))
+        person.token = token
+        return person
+
+    def enter(self, session: Session, person: Person) -> Welcome:
+        """Insert an admitted connection, and tell it what it needs to know."""
+        if session.closed:
+            self._release(person.key)
+            raise BadMessage("The connection ended during the login.")
+        person = self.people.find(person.key) or person
+        session.person = person
+        self.people.add(person, session)
+        self.everyone.add(session)
+        self.people.changes.up_to_date(session)
+        return Welcome(person.shown, person.authenticated, self.people.shown(), self._groups(person), person.token)
+
+    async def _rename(self, session: Session, command: Rename) -> Welcome:
+        before = self._person(session)
+        person = await self.admit(session, command)
+        if person is before:
+            if not person.authenticated:
+                self.people.rename(person, names.parse(command.username))
+            return Welcome(person.shown, person.authenticated, self.people.shown(), self._groups(person), person.token)
+        self._leave(session, before)
+        return self.enter(session, person)
+
+    def _leave(self, session: Session, person: Person) -> None:
+        for room in list(session.rooms.values()):
+            self._leave_room(session, room)
+        session.person = None
+        self.everyone.discard(session)
+        self.people.changes.forget(session)
+        self.people.remove(person, session)
+        self._release(person.key)
+
+    def _release(self, key: str) -> None:
+        """Give a name back when no connection here has it, nor is about to have it."""
+        person = self.people.find(key)
+        if not (person and person.sessions) and not self._claims[key]:
+            self._backplane.release(key)
+
+    # Messages.
+
+    async def _say(self, session: Session, command: Say) -> Sent:
+        person = self._speaker(session)
+        if command.room is None:
+            message = self._message(person, clean(command.text))
+            self._come_first(person)
+            self.publish(message, EVERYONE, skip=None if session.echo else session)
+            return Sent(message.id, message.time)
+        room = self._joined_room(session, command.room)
+        message = self._message(person, clean(command.text), room=room.name)
+        self._come_first(person, room)
+        room.remember(message)
+        self.publish(message, room_channel(room.name), skip=None if session.echo else session)
+        return Sent(message.id, message.time)
+
+    async def _tell(self, session: Session, command: Tell) -> Sent:
+        person = self._speaker(session)
+        recipient = self.people.find(names.key(command.to_user))
+        if recipient is None:
+            raise NoSuchUser
+        message = self._message(person, clean(command.text), to_user=recipient.shown)
+        self._come_first(person)
+        self.publish(message, user_channel(recipient.key))
+        if person is not recipient:
+            self.publish(message, user_channel(person.key), skip=session)
+        return Sent(message.id, message.time)
+
+    async def _type(self, session: Session, command: Type) -> None:
+        person = self._person(session)
+        now = self._clock.time()
+        if now - session.hinted < HINT_PAUSE:
+            return
+        session.hinted = now
+        if command.to_user is not None:
+            if (recipient := self.people.find(names.key(command.to_user))) is None:
+                raise NoSuchUser
+            self.publish(Typing(person.shown, to_user=recipient.shown), user_channel(recipient.key), skip=session)
+        elif command.room is not None:
+            room = self._joined_room(session, command.room)
+            self.publish(Typing(person.shown, room=room.name), room_channel(room.name), skip=session)
+        else:
+            self.publish(Typing(person.shown), EVERYONE, skip=session)
+
+    def publish(self, event: Event, channel: str, skip: Session | None = None) -> None:
+        """Send an event of this process to a channel: here at once, and to the other processes that listen to it."""
+        self.published[type(event).__name__] += 1
+        self.dispatch(event, channel, skip)
+        self._backplane.publish(event, channel)
+
+    def dispatch(self, event: Event, channel: str, skip: Session | None = None) -> None:
+        """Hand an event to the sessions of this process that hear the channel."""
+        if (audience := self._audience(channel)) is not None:
+            audience.send(event, skip)
+
+    def _audience(self, channel: str) -> Audience | None:
+        if channel == EVERYONE:
+            return self.everyone
+        kind, _, key = channel.partition(":")
+        if kind == "room":
+            room = self.rooms.get(key)
+            return room and room.sessions
+        person = self.people.find(key)
+        return person and person.sessions
+
+    def _message(self, person: Person, text: str, room: str | None = None, to_user: str | None = None) -> ChatMessage:
+        id, time = self._ids()
+        return ChatMessage(id, time, person.shown, person.authenticated, text, room, to_user)
+
+    # Rooms.
+
+    async def _join(self, session: Session, command: Join) -> Joined:
+        person = self._speaker(session)
+        name = self._group(person, command.room)
+        room = self.rooms.get(name) or self.rooms.setdefault(name, self._new_room(name))
+        await self._backplane.enter(room)
+        if session.person is not person:
+            raise LoginRequired
+        if name not in session.rooms:
+            session.rooms[name] = room
+            room.enter(session, person.shown)
+            self._backplane.occupants(room)
+        room.changes.up_to_date(session)
+        return Joined(name, room.members(), room.history)
+
+    async def _part(self, session: Session, command: Part) -> None:
+        self._person(session)
+        self._leave_room(session, self._joined_room(session, command.room))
+
+    def _new_room(self, name: str) -> Room:
+        def schedule() -> None:
+            self._clock.call_later(GATHERING, lambda: room.changes.tell(room.sessions))
+        room = Room(name, self._history, Changes(schedule, name))
+        return room
+
+    def _leave_room(self, session: Session, room: Room) -> None:
+        del session.rooms[room.name]
+        room.leave(session, session.person.shown)
+        self._backplane.occupants(room)
+
+    def _groups(self, person: Person) -> tuple[str, ...]:
+        account = self.accounts.find(person.key) if person.authenticated else None
+        return account.rooms if account else ()
+
+    def _group(self, person: Person, wanted: str) -> str:
+        """The room's own spelling. Raises NotAMember, for a room that is not his and for one that is not there alike."""
+        for name in self._groups(person):
+            if name.casefold() == wanted.strip().removeprefix("#").casefold():
+                return name
+        raise NotAMember
+
+    @staticmethod
+    def _joined_room(session: Session, wanted: str) -> Room:
+        for name, room in session.rooms.items():
+            if name.casefold() == wanted.strip().removeprefix("#").casefold():
+                return room
+        raise NotInRoom
+
+    # Presence.
+
+    def tell_presence(self) -> None:
+        """Tell everybody who came and who left since this was last done."""
+        self.people.changes.tell(self.everyone)
+
+    def _come_first(self, person: Person, room: Room | None = None) -> None:
+        """Whoever speaks is introduced before his first word is heard."""
+        if self.people.changes.has_joined(person.shown):
+            self.tell_presence()
+        if room and room.changes.has_joined(person.shown):
+            room.changes.tell(room.sessions)
+
+    # What other processes say (called by the backplane).
+
+    def remote_joined(self, node: str, name: names.Name, authenticated: bool) -> None:
+        """Somebody has connected to another node."""
+        person = self.people.find(name.key)
+        if person is None:
+            person = Person(name, authenticated, TokenBucket(self._message_rate, 2 * self._message_rate))
+        self.people.add(person, node)
+
+    def remote_left(self, node: str, key: str) -> None:
+        """Somebody has no connection to that node any more."""
+        if person := self.people.find(key):
+            self.people.remove(person, node)
+
+    def evict(self, key: str, notice: Notice) -> None:
+        """Somebody else took this name while we were cut off: our connections of that name give way."""
+        if person := self.people.find(key):
+            for session in list(person.sessions):
+                session.send(notice)
+                self.close(session)
+                session.outlet.close(notice.message)
+
+    # What every command starts with.
+
+    @staticmethod
+    def _person(session: Session) -> Person:
+        if session.person is None:
+            raise LoginRequired
+        return session.person
+
+    def _speaker(self, session: Session) -> Person:
+        person = self._person(session)
+        if not person.bucket.take(self._clock.time()):
+            raise SlowDown
+        return person
