@@ -33,7 +33,6 @@ ALL, CLIENTS, REGISTER, QUIT = "ALL", "CLIENTS", "REGISTER", "QUIT"
 KEYWORDS = frozenset({ALL, CLIENTS, REGISTER, QUIT})
 
 _HEADER = re.compile(r"\{([^{}\n]{1,64})\}")
-_OPENING = re.compile(r"\{(?=[^{}\n]*\})")
 _BREAKS = re.compile("[\n\u2028\u2029]")
 
 
@@ -143,11 +142,14 @@ class BraceDecoder:
 
     def _starts(self) -> list[int]:
         """Where in the buffer, after its beginning, a message begins."""
-        return [
-            match.start()
-            for match in _HEADER.finditer(self._buffer)
-            if match.start() and (match[1] in KEYWORDS or self._is_user(match[1]))
-        ]
+        return [match.start() for match in _HEADER.finditer(self._buffer) if match.start() and self._begins(match)]
+
+    def _begins(self, match: re.Match[str]) -> bool:
+        # After a newline that ends messages any header counts, or what was meant for somebody who has just left would
+        # be said as a part of the message before.
+        ends = self.ending or not self._started
+        after_newline = ends and self._buffer[match.start() - 1] == "\n"
+        return after_newline or match[1] in KEYWORDS or self._is_user(match[1])
 
     def _ended(self, frame: str) -> Iterator[Item]:
         """A message that is complete, its newline included if it has one."""
@@ -273,7 +275,8 @@ def _frame(header: str, body: str) -> str:
 
 def guarded(text: str) -> str:
     """The text with no `{word}` in it that could be taken for a header."""
-    return _OPENING.sub("\uff5b", text)
+    closing = text.rfind("}")
+    return text[:closing].replace("{", "\uff5b") + text[closing:] if closing >= 0 else text
 
 
 # The client's half. It ends its messages with a newline, and so is answered in the same way.
