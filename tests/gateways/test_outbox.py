@@ -217,6 +217,25 @@ class BlockedTest(QueueTest):
         self.assertEqual(await self.read(len(expected)), expected)
 
 
+    @gen_test
+    async def test_drain_waits_for_the_reader(self):
+        await self.block()
+        drained = asyncio.ensure_future(self.queue.drain())
+        await self.turn()
+        self.assertFalse(drained.done())
+        while not drained.done():
+            await self.read(1)
+        self.assertEqual(self.queue.pending, 0)
+
+    @gen_test
+    async def test_drain_ends_when_the_queue_is_closed(self):
+        await self.block()
+        drained = asyncio.ensure_future(self.queue.drain())
+        await self.turn()
+        self.queue.close()
+        await asyncio.wait_for(drained, 5)
+
+
 class OverflowTest(QueueTest):
     @gen_test
     async def test_more_than_the_limit_overflows_once(self):

@@ -73,7 +73,8 @@ class SendQueue:
     """
 
     __slots__ = (
-        "_backlog", "_held", "_on_overflow", "_outbox", "_seen", "_send", "_timer", "chunks", "closed", "stream",
+        "_backlog", "_drained", "_held", "_on_overflow", "_outbox", "_seen", "_send", "_timer",
+        "chunks", "closed", "stream",
     )
 
     def __init__(self, outbox: Outbox, stream: IOStream, on_overflow: Callable[[str], None]):
@@ -86,6 +87,7 @@ class SendQueue:
         self._send = None if isinstance(stream, SSLIOStream) or stream.socket is None else stream.socket.send
         self._backlog: deque[bytes] | None = None  # of earlier turns, while the socket is full
         self._held = 0  # bytes in the backlog
+        self._drained: asyncio.Future | None = None
         self._timer: Any = None
         self._seen = 0
 
@@ -107,6 +109,17 @@ class SendQueue:
         if self.stream.closed():
             return 0
         return self._held + _unwritten(self.stream) + sum(map(len, self.chunks))
+
+    async def drain(self) -> None:
+        """Write now, and return when the socket has taken all of it (or the queue is closed).
+
+        For producers that can wait; those who cannot are bounded by the limit.
+        """
+        self.write()
+        while self._backlog is not None:
+            if self._drained is None:
+                self._drained = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._drained)
 
     def flush(self) -> None:
         """Hand everything to the socket or the stream, so that what others write to the stream comes after it."""
@@ -212,6 +225,9 @@ class SendQueue:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
 
     def _overflow(self, reason: str) -> None:
         if self.closed:
