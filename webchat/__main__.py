@@ -1,0 +1,7 @@
+"""`python -m webchat` is `webchat`."""
+
+import sys
+
+from webchat.main import main
+
+sys.exit(main())

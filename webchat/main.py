@@ -1,0 +1,114 @@
+"""The command line: `webchat` starts the server; `webchat chat`, `desktop` and `accounts` are the other programs."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import Field, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+import webchat
+from webchat.config import FILE, REPEATABLE, SWITCH, Config, ConfigError, flag, load, variable
+
+
+class Program(click.Command):
+    """A subcommand that lives in a module of its own, imported when it is called and given all its arguments."""
+
+    def __init__(self, name: str, module: str, help: str):
+        super().__init__(name, help=help, add_help_option=False)
+        self._module = module
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Nothing: `--help`, too, is the program's own."""
+        ctx.args = list(args)
+        return []
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the module's click command `main`."""
+        try:
+            command = import_module(self._module).main
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "PyQt5":
+                raise
+            raise click.ClickException(f"`{ctx.command_path}` needs PyQt5: pip install 'webchat[desktop]'") from error
+        return command.main(ctx.args, prog_name=ctx.command_path, standalone_mode=False)
+
+
+class ServerFirst(click.Group):
+    """A group whose bare flags are the server's: `webchat --port 80` means `webchat serve --port 80`.
+
+    So the server's flags, and their variables, never get in the way of another command's.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or args[0].startswith("-") and args[0] not in ("--help", "--version"):
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The server's flags stand in the help of `webchat` itself, too."""
+        with formatter.section("Server"):
+            formatter.write_dl([record for param in serve.params if (record := param.get_help_record(ctx))])
+        super().format_options(ctx, formatter)
+
+
+@click.group(cls=ServerFirst, context_settings={"max_content_width": 110})
+@click.version_option(webchat.__version__, prog_name="webchat", message="%(prog)s %(version)s")
+def cli() -> None:
+    """One chat, every client, nothing stored.
+
+    Without a command, start the server and print a line for each open door. Every flag of the server can also be set
+    as WEBCHAT_… in the environment (WEBCHAT_LINES_PORT) and in the file given with --config (lines-port = 7007);
+    secrets are better kept there, where other users of the machine do not see them.
+    """
+
+
+def _option(setting: Field) -> click.Option:
+    """A setting as a flag; the values stay text, because `config.load` reads them like those of the other sources."""
+    kind, default = setting.metadata["kind"], setting.default
+    shown = f" [{default}]" if default not in (None, False, ()) else ""
+    names, help = [flag(setting.name), setting.name], setting.metadata["help"] + shown
+    if kind is SWITCH:
+        return click.Option(names, help=help, is_flag=True, default=None)
+    if kind in REPEATABLE:
+        return click.Option(names, help=f"{help} Repeatable.", metavar=kind.metavar, multiple=True)
+    return click.Option(names, help=help, metavar=kind.metavar)
+
+
+@cli.command(params=[_option(setting) for setting in fields(Config)])
+@click.option("--config", type=click.Path(path_type=Path), metavar=FILE.metavar,
+              help=f"Read settings from this TOML file, too. Also {variable('config')}.")
+def serve(config: Path | None, **flags: Any) -> int:
+    """Start the server: the same as no command."""
+    settings = load(flags, file=config)
+    for notice in settings.notices:
+        click.echo(notice, err=True)
+    from webchat import server  # the clients start without it
+
+    return server.run(settings)
+
+
+cli.add_command(Program("chat", "webchat.clients.terminal", "Chat in this terminal."))
+cli.add_command(Program("desktop", "webchat.clients.desktop", "Chat in a window (needs PyQt5)."))
+cli.add_command(Program("accounts", "webchat.admin", "Make and change the accounts file."))
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, or 1 after one sentence on stderr."""
+    try:
+        status = cli.main(args, prog_name="webchat", standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(error.format_message(), err=True)
+        return 1
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        return 1
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    return status if isinstance(status, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
