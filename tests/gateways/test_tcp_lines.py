@@ -1,0 +1,246 @@
+"""The lines door, as people with telnet, nc and home-made clients meet it."""
+
+from tornado.testing import gen_test
+
+from tests.gateways.doors import DoorTest
+from webchat.codecs.commands import COMMANDS
+
+
+class FirstLine(DoorTest):
+    @gen_test
+    async def test_whoever_connects_is_told_what_to_do(self):
+        peer = await self.connect(self.open_lines())
+        await peer.until("-!- Welcome to webchat. Type your name")
+
+    @gen_test
+    async def test_a_bare_name_logs_in_and_shows_who_is_here(self):
+        port = self.open_lines()
+        await self.typist(port, "Hugo")
+        peer = await self.connect(port)
+        peer.send("ada\n")
+        await peer.until("-!- You are ada. 2 here: Hugo | ada\n")
+
+    @gen_test
+    async def test_a_name_with_a_text_logs_in_and_says_it(self):
+        port = self.open_lines()
+        hugo = await self.typist(port, "Hugo")
+        ada = await self.connect(port)
+        ada.send("ada: hello\n")
+        assert await hugo.until("ada: hello\n") == "-!- ada has joined\nada: hello\n"
+
+    @gen_test
+    async def test_a_refused_name_is_explained_and_the_next_line_is_tried(self):
+        port = self.open_lines()
+        await self.typist(port, "Hugo")
+        peer = await self.connect(port)
+        peer.send("Hugo\nALL\nada\n")
+        await peer.until("-!- Somebody here already has that name.\n")
+        await peer.until("-!- ")
+        await peer.until("-!- You are ada.")
+
+    @gen_test
+    async def test_an_account_wants_its_password(self):
+        peer = await self.connect(self.open_lines())
+        peer.send("Sue\n/login Sue wrong\n/login Sue password\n")
+        await peer.until("Type: /login NAME PASSWORD\n")
+        await peer.until("Type: /login NAME PASSWORD\n")
+        await peer.until("-!- You are Sue*. 1 here: Sue*\n")
+
+    @gen_test
+    async def test_blank_lines_are_no_names(self):
+        peer = await self.connect(self.open_lines(login_tries=1))
+        peer.send("\n  \nHugo\n")
+        await peer.until("-!- You are Hugo.")
+
+    @gen_test
+    async def test_help_comes_before_a_name_but_talk_does_not(self):
+        peer = await self.connect(self.open_lines())
+        peer.send("/help\n/users\n//hello\n/msg Hugo hi\n")
+        await peer.until("-!- /quit")
+        for _ in range(3):
+            await peer.until("-!- Log in first.\n")
+
+
+class Talking(DoorTest):
+    def setUp(self):
+        super().setUp()
+        self.port = self.open_lines()
+
+    async def two(self):
+        hugo, ada = await self.typist(self.port, "Hugo"), await self.typist(self.port, "ada")
+        await hugo.until("-!- ada has joined\n")
+        return hugo, ada
+
+    @gen_test
+    async def test_a_line_is_said_to_everyone_else_and_not_to_its_sender(self):
+        hugo, ada = await self.two()
+        hugo.send("hello\n")
+        await ada.until("Hugo: hello\n")
+        ada.send("hi\n")
+        assert await hugo.until("ada: hi\n") == "ada: hi\n"
+
+    @gen_test
+    async def test_ones_own_name_before_a_text_is_not_shown_twice(self):
+        hugo, ada = await self.two()
+        hugo.send("Hugo: one\nHugo:two\nHugo: Hugo: three\nada: four\n/me: \n")
+        for text in ("one", "two", "Hugo: three", "ada: four"):
+            assert await ada.until("\n") == f"Hugo: {text}\n"
+
+    @gen_test
+    async def test_each_is_answered_in_the_line_ending_he_uses(self):
+        hugo, ada = await self.typist(self.port, "Hugo", "\r\n"), await self.typist(self.port, "ada")
+        assert await hugo.until("-!- ada has joined\r\n")
+        hugo.send("hello\r\n")
+        assert await ada.until("\n") == "Hugo: hello\n"
+        ada.send("hi\n/nick Zoë\n")
+        assert await hugo.until("hi\r\n") == "ada: hi\r\n"
+        assert await hugo.until("Zoë has joined\r\n") == "-!- ada has left\r\n-!- Zoë has joined\r\n"
+
+    @gen_test
+    async def test_leaving_gives_one_notice_however_it_happens(self):
+        watcher = await self.typist(self.port, "watcher")
+
+        def quits(peer):
+            peer.send("/quit\n")
+
+        for number, leave in enumerate([quits, lambda peer: peer.close(), lambda peer: peer.half_close(),
+                                        lambda peer: peer.reset()]):
+            peer = await self.typist(self.port, f"guest{number}")
+            await watcher.until(f"-!- guest{number} has joined\n")
+            leave(peer)
+            assert await watcher.until("has left\n") == f"-!- guest{number} has left\n"
+        watcher.send("/users\n")
+        assert await watcher.until("\n") == "-!- 1 here: watcher\n"
+
+    @gen_test
+    async def test_private_messages(self):
+        hugo, ada = await self.two()
+        ada.send("/nick Ada Love\n")
+        await ada.until("You are Ada Love")
+        await hugo.until("-!- Ada Love has joined\n")
+        hugo.send('/msg "Ada Love" psst\n/msg nobody psst\n/msg "Ada psst\n/msg Hugo\n')
+        await ada.until("[private] Hugo: psst\n")
+        await hugo.until("-!- Nobody of that name is here.\n")
+        await hugo.until("-!- A name that begins with a quote")
+        await hugo.until("-!- Say what Hugo is to hear")
+
+    @gen_test
+    async def test_me_is_a_text_like_any_other(self):
+        hugo, ada = await self.two()
+        hugo.send("/me waves\n")
+        await ada.until("Hugo: _waves_\n")
+
+    @gen_test
+    async def test_a_slash_doubled_says_a_slash_and_an_unknown_command_says_nothing(self):
+        hugo, ada = await self.two()
+        hugo.send("/dance\n//etc/hosts\n")
+        await hugo.until("-!- There is no command /dance; /help")
+        assert await ada.until("\n") == "Hugo: /etc/hosts\n"
+
+    @gen_test
+    async def test_help_prints_the_command_table(self):
+        hugo = await self.typist(self.port, "Hugo")
+        hugo.send("/help\n")
+        text = await hugo.until("/quit")
+        assert all(f"-!- {command}" in text for command in COMMANDS)
+
+    @gen_test
+    async def test_login_takes_the_name_of_an_account(self):
+        hugo, ada = await self.two()
+        hugo.send("/login Alex password\n")
+        await hugo.until("-!- You are Alex*.")
+        await ada.until("-!- Alex* has joined\n")
+        hugo.send("Alex: hello\n")
+        await ada.until("Alex*: hello\n")
+
+
+class Rooms(DoorTest):
+    async def member(self, name):
+        peer = await self.connect(self.port)
+        peer.send(f"/login {name} password\n")
+        await peer.until("/help lists what else you can do.\n")
+        return peer
+
+    def setUp(self):
+        super().setUp()
+        self.port = self.open_lines()
+
+    @gen_test
+    async def test_after_join_plain_lines_go_to_the_room_until_part(self):
+        sue, sandy, hugo = await self.member("Sue"), await self.member("Sandy"), await self.typist(self.port, "Hugo")
+        sandy.send("/join #taskmaster\n")
+        await sandy.until("What you type goes to #Taskmaster now")
+        sue.send('/join "Taskmaster"\nto the room\n/all to all\n/part\nto all again\n')
+        assert await hugo.until("Sue*: to all again\n") == "Sue*: to all\nSue*: to all again\n"
+        await sandy.until("-!- Sue* has joined #Taskmaster\n")
+        await sandy.until("[#Taskmaster] Sue*: to the room\n")
+        await sandy.until("Sue*: to all again\n")
+        await sue.until("-!- You have left the room. What you type goes to everyone again.\n")
+
+    @gen_test
+    async def test_the_last_messages_are_shown_on_joining(self):
+        sue = await self.member("Sue")
+        sue.send("/join Taskmaster\n" + "".join(f"text {number}\n" for number in range(12)))
+        sue.send("/users\n")
+        await sue.until("1 here")
+        sandy = await self.member("Sandy")
+        sandy.send("/join Taskmaster\n")
+        await sandy.until("-!- You are in #Taskmaster with Sue* | Sandy*.\n")
+        await sandy.until("-!- What was said last in #Taskmaster:\n")
+        history = await sandy.until("-!- ")
+        assert history == "".join(f"[#Taskmaster] Sue*: text {number}\n" for number in range(2, 12)) + "-!- "
+
+    @gen_test
+    async def test_rooms_lists_ones_own_and_others_are_refused(self):
+        sandy, hugo = await self.member("Sandy"), await self.typist(self.port, "Hugo")
+        sandy.send("/rooms\n/join 8 out of 10 cats\n/join nowhere\n/part\n")
+        await sandy.until("-!- Your rooms: Quite Interesting | Taskmaster\n")
+        assert await sandy.until("\n") == await sandy.until("\n") == "-!- You are not a member of that room.\n"
+        await sandy.until("-!- You are not talking in a room.\n")
+        hugo.send("/rooms\n")
+        await hugo.until("-!- You are not a member of any room.\n")
+
+
+class HomeMade(DoorTest):
+    @gen_test
+    async def test_a_client_without_newlines_is_understood(self):
+        port = self.open_lines()
+        ada = await self.typist(port, "ada")
+        hugo = await self.connect(port)
+        hugo.send("Hugo")
+        await hugo.until("-!- You are Hugo.")
+        hugo.send("Hugo: hello")
+        await ada.until("Hugo: hello\n")
+
+    @gen_test
+    async def test_somebody_who_types_into_a_character_mode_telnet_is_not_cut(self):
+        port = self.open_lines()
+        ada, hugo = await self.typist(port, "ada"), await self.connect(port)
+        for key in "Hugo\r\n":
+            hugo.send(key)
+            ada.send("x\n")  # a turn of the server's between two keys
+            ada.send("/users\n")
+            await ada.until("here: ")
+        await hugo.until("-!- You are Hugo.")
+
+    @gen_test
+    async def test_the_last_line_of_a_file_needs_no_newline_and_gets_its_answer(self):
+        port = self.open_lines()
+        ada, pipe = await self.typist(port, "ada"), await self.connect(port)
+        pipe.send("bot\ndone\n/users")
+        pipe.half_close()
+        await ada.until("bot: done\n")
+        await ada.until("-!- bot has left\n")
+        assert "-!- You are bot." in await pipe.ended()
+
+
+class Ending(DoorTest):
+    @gen_test
+    async def test_when_the_server_goes_down_everybody_is_told_and_let_go(self):
+        port = self.open_lines()
+        hugo, stranger = await self.typist(port, "Hugo"), await self.connect(port)
+        await stranger.until("Welcome")
+        await self.doors[0].drain("The server is going down.")
+        for peer in (hugo, stranger):
+            assert (await peer.ended()).endswith("-!- The server is going down.\n")
+        assert not self.hub.sessions
