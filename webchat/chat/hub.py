@@ -210,9 +210,7 @@ class Hub:
 
     async def _tell(self, session: Session, command: Tell) -> Sent:
         person = self._speaker(session)
-        recipient = self.people.find(names.key(command.to_user))
-        if recipient is None:
-            raise NoSuchUser
+        recipient = self._recipient(command.to_user)
         message = self._message(person, clean(command.text), to_user=recipient.shown)
         self._come_first(person)
         self.publish(message, user_channel(recipient.key))
@@ -221,20 +219,22 @@ class Hub:
         return Sent(message.id, message.time)
 
     async def _type(self, session: Session, command: Type) -> None:
-        person = self._person(session)
-        now = self._clock.time()
-        if now - session.hinted < HINT_PAUSE:
-            return
-        session.hinted = now
+        person, channel, hint = self._person(session), EVERYONE, {}
         if command.to_user is not None:
-            if (recipient := self.people.find(names.key(command.to_user))) is None:
-                raise NoSuchUser
-            self.publish(Typing(person.shown, to_user=recipient.shown), user_channel(recipient.key), skip=session)
+            recipient = self._recipient(command.to_user)
+            channel, hint = user_channel(recipient.key), {"to_user": recipient.shown}
         elif command.room is not None:
             room = self._joined_room(session, command.room)
-            self.publish(Typing(person.shown, room=room.name), room_channel(room.name), skip=session)
-        else:
-            self.publish(Typing(person.shown), EVERYONE, skip=session)
+            channel, hint = room_channel(room.name), {"room": room.name}
+        now = self._clock.time()
+        if now - session.hinted >= HINT_PAUSE:
+            session.hinted = now
+            self.publish(Typing(person.shown, **hint), channel, skip=session)
+
+    def _recipient(self, name: str) -> Person:
+        if person := self.people.find(names.key(name)):
+            return person
+        raise NoSuchUser
 
     def publish(self, event: Event, channel: str, skip: Session | None = None) -> None:
         """Send an event of this process to a channel: here at once, and to the other processes that listen to it."""
