@@ -54,7 +54,7 @@ install() {
     printf '%s\n' "$wanted" > "$stamp"
 }
 
-pip() { "$venv/bin/python" -m pip --quiet --disable-pip-version-check --no-input "$@" </dev/null >&2; }
+pip() { "$venv/bin/python" -m pip -qq --disable-pip-version-check --no-input "$@" </dev/null >&2; }
 
 venv=$top/.venv
 make_venv

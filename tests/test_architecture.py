@@ -1,0 +1,143 @@
+"""The rooms of the house and the arrows between them, read from the imports; and what keeps its files readable."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[1]
+
+ARROWS = {
+    "webchat.chat": (),
+    "webchat.codecs": ("webchat.chat",),
+    "webchat.backplane": ("webchat.chat", "webchat.codecs.node"),
+    "webchat.gateways": ("webchat.chat", "webchat.codecs"),
+    "webchat.clients": ("webchat.codecs",),
+    "webchat.config": (),
+    "webchat.admin": ("webchat.chat",),
+    "webchat.echo": ("webchat.gateways",),
+    "webchat.server": ("webchat.chat", "webchat.codecs", "webchat.gateways", "webchat.backplane", "webchat.config"),
+    "webchat.main": ("webchat.server", "webchat.config"),
+    "webchat.__main__": ("webchat.main",),
+}
+"""Which rooms each room may import from, besides itself; docs/architecture.md draws them."""
+
+PURE = ("webchat.chat", "webchat.codecs")
+IO = {"asyncio", "concurrent", "selectors", "socket", "ssl", "subprocess", "threading", "urllib.request",
+      "aiohttp", "click", "engineio", "prompt_toolkit", "PyQt5", "redis", "socketio", "tornado", "uvloop", "websockets"}
+"""What the domain and the codecs may not know of: the outside world reaches them as arguments."""
+
+LINES = 400
+"""A file that is longer cannot be read in one sitting."""
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(TOP).with_suffix("").parts).removesuffix(".__init__")
+
+
+@cache
+def modules() -> dict[str, Path]:
+    return {module_name(path): path for path in sorted((TOP / "webchat").rglob("*.py"))}
+
+
+def imports(tree: ast.AST, module: str, is_package: bool = False) -> Iterator[str]:
+    """The full names that a module imports, wherever in it, relative ones resolved."""
+    package = module if is_package else module.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[:len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *filter(None, [node.module])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+class AtRuntime(ast.NodeTransformer):
+    """Leaves out what only a type checker sees."""
+
+    def visit_If(self, node: ast.If) -> ast.AST:
+        return ast.Pass() if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+
+
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(modules()[module].read_text(encoding="utf-8"))
+
+
+def imported_by(module: str, at_runtime: bool = False) -> list[str]:
+    tree = AtRuntime().visit(tree_of(module)) if at_runtime else tree_of(module)
+    return list(imports(tree, module, modules()[module].name == "__init__.py"))
+
+
+def within(name: str, rooms) -> bool:
+    return any(name == room or name.startswith(room + ".") for room in rooms)
+
+
+def room_of(module: str) -> str | None:
+    return next((room for room in ARROWS if within(module, [room])), None)
+
+
+def strays(module: str, names: list[str]) -> list[str]:
+    """What the module imports from rooms that no arrow leads to; `webchat` itself holds only the version."""
+    allowed = (room_of(module), *ARROWS[room_of(module)])
+    return [name for name in names if room_of(name) is not None and not within(name, allowed)]
+
+
+def test_every_module_is_in_a_room():
+    assert [module for module in modules() if room_of(module) is None and module != "webchat"] == []
+
+
+def test_imports_follow_the_arrows():
+    found = {module: strays(module, imported_by(module)) for module in modules() if room_of(module)}
+    assert {module: names for module, names in found.items() if names} == {}
+
+
+@pytest.mark.parametrize(("module", "source"), [
+    ("webchat.chat.hub", "from webchat.codecs import lines"),
+    ("webchat.chat.hub", "from ..gateways.tcp import LineServer"),
+    ("webchat.codecs.lines", "import webchat.gateways.tcp"),
+    ("webchat.gateways.tcp", "def late():\n    from webchat.config import Config"),
+    ("webchat.backplane.redis", "from webchat.codecs import lines"),
+    ("webchat.clients.terminal", "from webchat import server"),
+])
+def test_an_arrow_that_is_not_drawn_is_found(module, source):
+    assert strays(module, list(imports(ast.parse(source), module)))
+
+
+def test_the_domain_and_the_codecs_do_no_io():
+    found = {module: [name for name in imported_by(module) if within(name, IO)]
+             for module in modules() if room_of(module) in PURE}
+    assert {module: names for module, names in found.items() if names} == {}
+
+
+def test_modules_do_not_import_each_other_in_circles():
+    files = {module for module, path in modules().items() if path.name != "__init__.py"}
+    graph = {module: {name for imported in imported_by(module, at_runtime=True)
+                      for name in (imported, imported.rpartition(".")[0]) if name in files - {module}}
+             for module in files}
+    while leaves := [module for module, names in graph.items() if not names & graph.keys()]:
+        for module in leaves:
+            del graph[module]
+    assert list(graph) == []
+
+
+def ours(*patterns: str) -> list[Path]:
+    return [path for pattern in patterns for path in sorted(TOP.glob(pattern))]
+
+
+def test_no_file_is_too_long_to_read_in_one_sitting():
+    long = {str(path.relative_to(TOP)): lines for path in ours("*.py", "webchat/**/*.py", "static/chat/js/**/*.js")
+            if (lines := len(path.read_text(encoding="utf-8").splitlines())) > LINES}
+    assert long == {}
+
+
+def test_every_module_says_what_it_is():
+    assert [module for module in modules() if not ast.get_docstring(tree_of(module))] == []
+
+
+def test_the_page_runs_no_text_as_code_or_markup():
+    dangerous = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function")
+    found = [(path.name, word) for path in ours("static/chat/js/**/*.js") for word in dangerous
+             if word in path.read_text(encoding="utf-8")]
+    assert found == []
