@@ -1,0 +1,166 @@
+"""The command line: what starts the server, what goes to the other programs, and how failures are told."""
+
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+import webchat
+from webchat.config import Config, flag
+from webchat.main import Program, cli, main
+
+TOP = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch):
+    for each in [*(f.name for f in fields(Config)), "config"]:
+        monkeypatch.delenv(f"WEBCHAT_{each.upper()}", raising=False)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The settings that servers were started with, each of which ended with status 7."""
+    configs = []
+    server = ModuleType("webchat.server")
+    server.run = lambda config: configs.append(config) or 7
+    monkeypatch.setitem(sys.modules, "webchat.server", server)
+    monkeypatch.setattr(webchat, "server", server, raising=False)
+    return configs
+
+
+@pytest.fixture
+def program(monkeypatch):
+    """A program `webchat probe` that keeps its arguments, and has a flag that the server has, too."""
+    calls = []
+
+    @click.command(context_settings={"ignore_unknown_options": True})
+    @click.option("--port")
+    @click.argument("rest", nargs=-1)
+    def command(port, rest):
+        calls.append((port, rest))
+
+    module = ModuleType("probe")
+    module.main = command
+    monkeypatch.setitem(sys.modules, "probe", module)
+    monkeypatch.setitem(cli.commands, "probe", Program("probe", "probe", "A probe."))
+    return calls
+
+
+def said(capsys) -> str:
+    """What stderr was told; nothing may have gone to stdout."""
+    out, err = capsys.readouterr()
+    assert out == ""
+    return err
+
+
+class TestServer:
+    def test_no_arguments_start_it_with_the_defaults(self, started):
+        assert main([]) == 7
+        assert started == [Config()]
+
+    def test_flags_need_no_command_word(self, started):
+        main(["--port", "9000", "--lines-port=0", "--allow-origin", "http://a", "--allow-origin", "http://b"])
+        assert started == [Config(port=9000, lines_port=0, allow_origin=("http://a", "http://b"))]
+
+    def test_the_command_word_may_be_said(self, started):
+        main(["serve", "--port", "9000"])
+        assert started == [Config(port=9000)]
+
+    def test_variables_set_what_no_flag_does(self, started, monkeypatch):
+        monkeypatch.setenv("WEBCHAT_PORT", "1")
+        monkeypatch.setenv("WEBCHAT_HISTORY", "2")
+        main(["--port", "9000"])
+        assert started == [Config(port=9000, history=2)]
+
+    def test_a_file_sets_what_nothing_else_does(self, started, tmp_path):
+        (tmp_path / "chat.toml").write_text("history = 4\nport = 1\n")
+        main(["--config", str(tmp_path / "chat.toml"), "--port", "9000"])
+        assert started == [Config(port=9000, history=4)]
+
+    def test_on_an_open_address_it_starts_without_the_demo_accounts_and_says_so_in_one_line(self, started, capsys):
+        main(["--host", "0.0.0.0"])
+        assert not started[0].has_demo_accounts
+        assert re.fullmatch(r"The demo accounts are off, .*--demo-accounts keeps them\.\n", said(capsys))
+
+    def test_on_loopback_it_says_nothing_more(self, started, capsys):
+        main([])
+        assert said(capsys) == ""
+
+
+class TestFailures:
+    @pytest.mark.parametrize(("args", "sentence"), [
+        (["--port", "eighty"], "--port must be a whole number, not 'eighty'."),
+        (["--port"], "Option '--port' requires an argument."),
+        (["--tls-cert", __file__], "HTTPS needs both --tls-cert and --tls-key."),
+        (["--workers", "2"], "--workers 2 needs --redis URL, which makes its processes one chat."),
+        (["--config", "/nowhere.toml"], "The configuration /nowhere.toml cannot be read: No such file or directory."),
+        (["caht"], "No such command 'caht'. Did you mean 'chat'?"),
+        (["--prot", "1"], "No such option '--prot'. (Did you mean one of: '--host', '--port'?)"),
+    ])
+    def test_are_one_sentence_on_stderr_and_status_1(self, args, sentence, started, capsys):
+        assert main(args) == 1
+        assert said(capsys) == sentence + "\n"
+        assert started == []
+
+    def test_reach_the_shell_from_python_m(self):
+        for module in ("webchat.main", "webchat"):
+            command = [sys.executable, "-m", module, "--port", "x"]
+            done = subprocess.run(command, cwd=TOP, capture_output=True, text=True)
+            assert (done.returncode, done.stdout) == (1, "")
+            assert done.stderr == "--port must be a whole number, not 'x'.\n"
+
+
+class TestPrograms:
+    def test_get_their_own_arguments_and_flags(self, program, started):
+        assert main(["probe", "host:7007", "--port", "1", "--name", "bot"]) == 0
+        assert program == [("1", ("host:7007", "--name", "bot"))]
+        assert started == []
+
+    def test_are_not_disturbed_by_the_servers_variables(self, program, monkeypatch):
+        monkeypatch.setenv("WEBCHAT_PORT", "nonsense")
+        assert main(["probe"]) == 0
+        assert program == [(None, ())]
+
+    def test_answer_for_their_own_help(self, program, capsys):
+        assert main(["probe", "--help"]) == 0
+        assert "Usage: webchat probe" in capsys.readouterr().out
+
+    def test_fail_in_one_sentence_too(self, program, capsys):
+        assert main(["probe", "--port"]) == 1
+        assert said(capsys) == "Option '--port' requires an argument.\n"
+
+    def test_a_window_without_its_library_says_what_to_install(self, monkeypatch, capsys):
+        monkeypatch.setitem(cli.commands, "probe", Program("probe", "PyQt5.missing", ""))
+        assert main(["probe"]) == 1
+        assert said(capsys) == "`webchat probe` needs PyQt5: pip install 'webchat[desktop]'\n"
+
+    def test_are_loaded_only_when_they_are_called(self):
+        code = "import sys, webchat.main; print(*[name for name in sys.modules if name.startswith('webchat.')])"
+        done = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, check=True)
+        assert set(done.stdout.split()) == {"webchat.main", "webchat.config"}
+
+
+class TestHelp:
+    def test_version(self, capsys):
+        assert main(["--version"]) == 0
+        assert capsys.readouterr().out == f"webchat {webchat.__version__}\n"
+
+    def test_lists_every_setting_and_every_program(self, capsys):
+        assert main(["--help"]) == 0
+        out = capsys.readouterr().out
+        assert [each.name for each in fields(Config) if flag(each.name) not in out] == []
+        assert re.findall(r"^  (accounts|chat|desktop|serve) ", out, re.M) == ["accounts", "chat", "desktop", "serve"]
+
+    def test_the_readme_lists_every_setting_with_its_default(self):
+        text = (TOP / "README.md").read_text(encoding="utf-8")
+        for each in fields(Config):
+            row = re.search(rf"^\|.*`{flag(each.name)}( \w+)?`.*\|(.*)\|.*\|$", text, re.M)
+            assert row, each.name
+            if isinstance(each.default, int | float) and not isinstance(each.default, bool):
+                assert row[2].strip() == f"{each.default:g}", each.name
