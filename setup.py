@@ -119,7 +119,7 @@ REQUIRES = [
 ]
 DESKTOP = ["PyQt5>=5.15.10"]
 TEST = [
-    *DESKTOP, "aiohttp", "hypothesis", "pexpect", "pytest>=8", "pytest-timeout", "ruff", "selenium>=4",
+    *DESKTOP, "aiohttp", "hypothesis", "pexpect", "pytest>=8", "pytest-timeout", "ruff", "selenium>=4", "setuptools",
     "websocket-client",
 ]
 
