@@ -72,6 +72,11 @@ class Response:
         if self._close and not stream.closed():
             stream.write(b"").add_done_callback(lambda _: stream.close())
 
+    def break_off(self) -> None:
+        """Close the connection in the middle of the response, so that nobody takes it for whole."""
+        self.complete = True
+        self._connection.close()
+
     async def _body(self, data: bytes, more: bool) -> None:
         self._write(bytes(data), more)
         self.complete = not more
@@ -204,10 +209,9 @@ class Exchange:
         self._abort(413)
 
     def _abort(self, status: int) -> None:
-        """Answer with an error, or break off an answer that has begun, so that nobody takes it for whole."""
+        """Answer with an error, unless an answer has begun."""
         if self._response.started:
-            self._response.complete = True
-            self._response._connection.close()
+            self._response.break_off()
         else:
             self._response.error(status)
             self._end()

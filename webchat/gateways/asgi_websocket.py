@@ -257,7 +257,7 @@ class WebSocket:
         if self._response is None or not self._response.started:
             self._refuse(500)
         elif not self._response.complete:
-            self._connection.close()
+            self._response.break_off()
 
     def _refuse(self, status: int, *headers: tuple[bytes, bytes]) -> None:
         self._response = Response(self._connection, self._scope)

@@ -1,0 +1,124 @@
+"""What the tests of the ASGI bridge share: a server around an application made for one test, and a bare client."""
+
+import asyncio
+import socket
+
+from tornado.iostream import IOStream
+from tornado.testing import AsyncHTTPTestCase
+from tornado.web import Application
+
+from webchat.gateways.asgi import mount
+
+TIMEOUT = 5
+CONNECT = (
+    b"GET / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+class BridgeTest(AsyncHTTPTestCase):
+    """Each test sets `self.asgi`, the application; `self.scopes` are those it was called with."""
+
+    options = {}
+
+    def get_app(self):
+        self.scopes = []
+        return Application(mount(r"/.*", self.dispatch, **self.options))
+
+    async def dispatch(self, scope, receive, send):
+        self.scopes.append(scope)
+        await self.asgi(scope, receive, send)
+
+    def setUp(self):
+        self.clients = []
+        super().setUp()
+
+    def tearDown(self):
+        for client in self.clients:
+            client.stream.close()
+        super().tearDown()
+
+    async def server_stream(self):
+        """The server's end of the only connection, as soon as it is there."""
+        while not self.http_server._connections:
+            await asyncio.sleep(0)
+        return next(iter(self.http_server._connections)).stream
+
+    async def connect(self):
+        client = Client(IOStream(socket.create_connection(("127.0.0.1", self.get_http_port()))))
+        self.clients.append(client)
+        return client
+
+    async def exchange(self, request):
+        """Send bytes, and return all that comes back until the server closes."""
+        client = await self.connect()
+        client.send(request)
+        return await client.read_all()
+
+
+class Client:
+    """A connection that sends bare bytes, and reads them when it is asked to."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def send(self, data):
+        return self.stream.write(data)
+
+    async def read(self, size):
+        return await asyncio.wait_for(self.stream.read_bytes(size), TIMEOUT)
+
+    async def read_until(self, mark):
+        return await asyncio.wait_for(self.stream.read_until(mark), TIMEOUT)
+
+    async def read_all(self):
+        return await asyncio.wait_for(self.stream.read_until_close(), TIMEOUT)
+
+    async def response(self):
+        """Read one response with a Content-Length, as (status line, header block, body)."""
+        head = (await self.read_until(b"\r\n\r\n")).decode()
+        status, _, headers = head.partition("\r\n")
+        size = int(headers.lower().partition("content-length: ")[2].partition("\r\n")[0] or 0)
+        return status, headers, await self.read(size)
+
+    async def websocket(self):
+        """Shake hands."""
+        self.send(CONNECT)
+        head = await self.read_until(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 "), head
+
+    async def frame(self):
+        """Read one frame of the server, as (opcode, payload)."""
+        first, size = await self.read(2)
+        if size >= 126:
+            size = int.from_bytes(await self.read(2 if size == 126 else 8))
+        return first & 0x0F, await self.read(size)
+
+    def close(self):
+        self.stream.close()
+
+
+def masked(opcode, payload=b"", final=True, key=b"\x01\x02\x03\x04"):
+    """One frame of a client."""
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
+    if size >= 1 << 16:
+        length = b"\xff" + size.to_bytes(8)
+    data = bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
+    return bytes([(0x80 if final else 0) | opcode]) + length + key + data
+
+
+async def read_body(receive):
+    body = b""
+    while True:
+        event = await receive()
+        if event["type"] != "http.request":
+            raise EOFError(event["type"])
+        body += event["body"]
+        if not event["more_body"]:
+            return body
+
+
+async def respond(send, body=b"ok", status=200, headers=()):
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
