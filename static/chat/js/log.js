@@ -3,7 +3,6 @@
 import { el, icon } from "./dom.js";
 import { hue, initial } from "./presence.js";
 import { clock, continues, day, fullTime, linkify, noteText, startsDay } from "./transcript.js";
-import { KEPT } from "./store.js";
 
 /** A reader this near to the end (px) wants to see what comes next. */
 const NEAR = 40;
@@ -55,9 +54,9 @@ export class Log {
   add(entry, index) {
     if (index < this.#entries.length - 1) return this.refresh();
     this.#append(entry);
-    if (this.#pinned || (entry.from && this.#isMe(entry.from))) this.toEnd();
-    else this.newer.hidden = false;
-    if (this.list.childElementCount > KEPT && this.#pinned) this.refresh();
+    // The observer scrolls once for all that came within one frame.
+    this.#pinned ||= Boolean(entry.from) && this.#isMe(entry.from);
+    this.newer.hidden = this.#pinned;
   }
 
   /** The last note tells something else now, or nothing. */
@@ -68,7 +67,6 @@ export class Log {
       this.#last = null;
     }
     if (last?.joined && this.#last?.entry !== last) this.#append(last);
-    if (this.#pinned) this.toEnd();
   }
 
   toEnd() {

@@ -149,8 +149,11 @@ export class Store extends EventTarget {
     this.#tell("conversation", { conversation });
   }
 
-  #bound({ entries }) {
-    if (entries.length > KEPT + SLACK) entries.splice(0, entries.length - KEPT);
+  #bound(conversation) {
+    const { entries } = conversation;
+    if (entries.length <= KEPT + SLACK) return;
+    entries.splice(0, entries.length - KEPT);
+    this.#tell("entries", { conversation });
   }
 
   /** A remark of the page's own in a conversation. */

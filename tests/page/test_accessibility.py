@@ -1,0 +1,96 @@
+"""For eyes, ears and keyboards: axe-core's rules, live regions, the way of the focus."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
+LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    assert AXE.exists(), "the accessibility rules are missing: run `npm ci`"
+    return AXE.read_text("utf-8")
+
+
+def violations(page: Page, axe: str) -> list[str]:
+    page.evaluate(axe)
+    found = page.evaluate("levels => axe.run({runOnly: levels})", LEVELS)["violations"]
+    return [f"{rule['id']}: {node['target']} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_login_bar_passes_axe_also_when_a_login_was_refused(visit, axe, scheme):
+    page = visit(color_scheme=scheme)
+    assert violations(page.page, axe) == []
+    page.login("Sue", "wrong")
+    expect(page.alert).to_be_visible()
+    assert violations(page.page, axe) == []
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 800}, {"width": 375, "height": 700}], ids=["wide", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_chat_passes_axe_with_everything_that_it_can_show(visit, guest, axe, scheme, viewport):
+    sue, bob = visit("Sue", color_scheme=scheme, viewport=viewport), visit(guest("bob"))
+    bob.say("see https://example.org")
+    bob.say("psst", to="Sue")
+    sue.hears("psst", bob.name)
+    sue.say("and back", bob.name)
+    sue.rooms.select_option("Taskmaster")
+    sue.say("in the room", "#Taskmaster")
+    sue.say("to nobody", to="nobody of that name")
+    expect(sue.region().get_by_role("alert")).to_be_visible()
+    sue.region(bob.name).get_by_label("More", exact=True).click()
+    bob.say("unread", to="")
+    expect(sue.page).to_have_title("(1) webchat")
+    assert violations(sue.page, axe) == []
+
+
+def test_all_can_be_done_with_the_keyboard_alone(visit, guest):
+    bob = visit(guest("bob"))
+    page = visit()
+    page.name = guest("ada")
+    press = page.page.keyboard.press
+    expect(page.username).to_be_focused()
+    page.page.keyboard.type(page.name)
+    press("Tab")
+    expect(page.password).to_be_focused()
+    press("Tab")
+    expect(page.join_button).to_be_focused()
+    press("Enter")
+    expect(page.message()).to_be_focused()
+    page.page.keyboard.type("hello")
+    press("Enter")
+    bob.hears("hello")
+    press("Shift+Tab")
+    expect(page.send_to()).to_be_focused()
+    page.page.keyboard.type(bob.name)
+    press("Enter")
+    expect(page.message()).to_be_focused()
+    page.page.keyboard.type("psst")
+    press("Enter")
+    bob.hears("psst", page.name)
+    for _ in range(2):
+        press("Shift+Tab")
+    expect(page.log()).to_be_focused()
+    press("Shift+Tab")
+    press("Enter")
+    expect(page.region()).to_have_count(0)
+
+
+def test_messages_are_announced_and_marks_are_not(visit, guest):
+    ada, bob = visit(guest("ada")), visit(guest("bob"))
+    ada.say("hello")
+    bob.hears("hello")
+    assert bob.log().get_by_text("hello", exact=True).evaluate("text => text.closest('[aria-live]')") is None
+    note = ada.log().get_by_text(f"{bob.name} joined")
+    expect(note).to_have_attribute("aria-live", "off")
+
+
+def test_one_who_wants_less_motion_gets_none(visit, own_server):
+    ada = visit(at=own_server, reduced_motion="reduce").join("ada")
+    own_server.kill()
+    expect(ada.status).to_have_text("Reconnecting…")
+    assert ada.page.evaluate("document.getAnimations().length") == 0
