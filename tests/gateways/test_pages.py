@@ -190,15 +190,22 @@ class HealthTest(PagesCase):
 class MetricsTest(PagesCase):
     def test_counts_are_shown_in_prometheus_text(self):
         self.metrics.messages["room"] += 2
-        self.metrics.connections["lines"] += 1
         self.metrics.watch("users", "People logged in.", lambda: 7)
         answer = self.ask("/metrics")
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
         lines = answer.body.decode().splitlines()
         assert 'webchat_messages_total{kind="room"} 2.0' in lines
-        assert 'webchat_connections{door="lines"} 1.0' in lines
+        assert "# TYPE webchat_messages_total counter" in lines
         assert "webchat_users 7.0" in lines
-        assert "# TYPE webchat_connections gauge" in lines
+        assert "# TYPE webchat_users gauge" in lines
+
+    def test_what_was_never_counted_is_not_shown(self):
+        assert b"webchat_refusals" not in self.ask("/metrics").body
+
+    def test_a_mapping_that_somebody_else_counts_in_is_shown(self):
+        self.metrics.refusals = refused = {}
+        refused["slow-down"] = 4
+        assert b'webchat_refusals_total{code="slow-down"} 4.0\n' in self.ask("/metrics").body
 
     def test_two_servers_in_one_process_count_apart(self):
         self.metrics.messages["room"] += 1

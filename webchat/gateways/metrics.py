@@ -28,15 +28,13 @@ COUNTERS = (
     Family("refusals", "code", "Requests refused, by the code that the client was told."),
     Family("backplane", "event", "What happened between this server and the others."),
 )
-GAUGES = (
-    Family("connections", "door", "Connections open now."),
-)
 
 
 class Metrics:
     """The server's counts: `metrics.messages["room"] += 1`.
 
-    Each attribute named in COUNTERS and GAUGES maps a label's value to a number; a value not seen before counts as 0.
+    Each attribute named in COUNTERS maps a label's value to a number that only grows; a value not seen before counts as
+    0. Whoever counts already may put its own mapping there. What has not been counted yet is not shown.
     """
 
     def __init__(self) -> None:
@@ -47,8 +45,7 @@ class Metrics:
         self.deliveries: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.backplane: Counter[str] = Counter()
-        self.connections: Counter[str] = Counter()
-        self._watched: list[tuple[str, str, Callable[[], float]]] = []
+        self._watched: dict[str, tuple[str, Callable[[], float]]] = {}
         self.registry = CollectorRegistry()
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
@@ -56,17 +53,17 @@ class Metrics:
 
     def watch(self, name: str, help: str, read: Callable[[], float]) -> None:
         """Show a number that is kept elsewhere, read only when asked for: `watch("users", "…", lambda: len(users))`."""
-        self._watched.append((name, help, read))
+        self._watched[name] = help, read
 
     def collect(self) -> Iterator[Metric]:
         """The counts as Prometheus' metric families (`prometheus_client.registry.Collector`)."""
-        for kind, families in ((CounterMetricFamily, COUNTERS), (GaugeMetricFamily, GAUGES)):
-            for family in families:
-                metric = kind(f"webchat_{family.attribute}", family.help, labels=[family.label])
-                for value, count in sorted(getattr(self, family.attribute).items()):
-                    metric.add_metric([value], count)
+        for family in COUNTERS:
+            metric = CounterMetricFamily(f"webchat_{family.attribute}", family.help, labels=[family.label])
+            for value, count in sorted(getattr(self, family.attribute).items()):
+                metric.add_metric([value], count)
+            if metric.samples:
                 yield metric
-        for name, help, read in self._watched:
+        for name, (help, read) in self._watched.items():
             yield GaugeMetricFamily(f"webchat_{name}", help, value=read())
 
     def describe(self) -> list[Metric]:
