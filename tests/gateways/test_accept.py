@@ -2,9 +2,9 @@
 
 import errno
 import socket
-import subprocess
 import sys
 import time
+from contextlib import ExitStack
 
 import pytest
 from tornado.httpserver import HTTPServer
@@ -13,6 +13,7 @@ from tornado.tcpserver import TCPServer
 from tornado.testing import AsyncHTTPTestCase
 from tornado.web import Application, RedirectHandler
 
+from tests.gateways.standalone import doors
 from webchat.gateways.accept import BATCH, PatientAccept, keep_alive
 
 
@@ -158,27 +159,6 @@ class Http(AsyncHTTPTestCase):
         assert self.fetch("/", follow_redirects=False).code == 301
 
 
-FULL_SERVER = """
-import asyncio, resource
-from tornado.netutil import bind_sockets
-from webchat.backplane.local import Backplane
-from webchat.chat.accounts import demo_accounts
-from webchat.chat.hub import Hub
-from webchat.gateways.lines import LineServer
-from webchat.gateways.outbox import Outbox
-
-async def main():
-    resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
-    hub = Hub(demo_accounts(run=None), Backplane(), asyncio.get_running_loop())
-    [sock] = bind_sockets(0, "127.0.0.1")
-    LineServer(hub, Outbox()).add_sockets([sock])
-    print(sock.getsockname()[1], flush=True)
-    await asyncio.Event().wait()
-
-asyncio.run(main())
-"""
-
-
 def said(sock: socket.socket, wanted: bytes) -> bytes:
     """Read until this has come."""
     received = b""
@@ -197,33 +177,24 @@ def cpu_seconds(pid: int) -> float:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and counts descriptors as Linux does")
 def test_with_the_descriptors_used_up_those_connected_keep_chatting_and_newcomers_get_in_later():
-    server = subprocess.Popen([sys.executable, "-c", FULL_SERVER], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    peers = []
+    with ExitStack() as peers, doors(descriptors=40) as server:
 
-    def connect() -> socket.socket:
-        peers.append(socket.create_connection(("127.0.0.1", port), timeout=8))
-        return peers[-1]
+        def connect() -> socket.socket:
+            return peers.enter_context(socket.create_connection(("127.0.0.1", server.lines_port), timeout=8))
 
-    try:
-        port = int(server.stdout.readline())
         hugo, ada = connect(), connect()
         for peer, name in ((hugo, b"Hugo"), (ada, b"ada")):
             peer.sendall(name + b"\n")
             said(peer, b"You are " + name)
         crowd = [connect() for _ in range(50)]  # the kernel takes them in; not all get a descriptor
         crowd[-1].sendall(b"late\n")
-        before, since = cpu_seconds(server.pid), time.monotonic()
+        before, since = cpu_seconds(server.process.pid), time.monotonic()
         for number in range(100):
             hugo.sendall(b"text %d\n" % number)
             said(ada, b"Hugo: text %d\n" % number)
         for peer in crowd[:-1]:
             peer.close()
         said(crowd[-1], b"You are late.")
-        assert cpu_seconds(server.pid) - before < 0.5 * (time.monotonic() - since) + 0.2
-    finally:
-        for peer in peers:
-            peer.close()
-        server.terminate()
-        _, complaints = server.communicate(timeout=5)
-    assert b"Traceback" not in complaints
-    assert complaints.count(b"\n") <= 4
+        assert cpu_seconds(server.process.pid) - before < 0.5 * (time.monotonic() - since) + 0.2
+    assert b"Traceback" not in server.complaints
+    assert server.complaints.count(b"\n") <= 4

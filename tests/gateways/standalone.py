@@ -1,0 +1,62 @@
+"""The TCP doors in a process of their own, for tests that drive real programs.
+
+    python -m tests.gateways.standalone [DESCRIPTORS]
+
+Prints the ports of the lines and of the braces door; ends with its standard input.
+"""
+
+import asyncio
+import resource
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from tornado.netutil import bind_sockets
+
+from tests.chat.fakes import immediately
+from webchat.backplane.local import Backplane
+from webchat.chat.accounts import demo_accounts
+from webchat.chat.hub import Hub
+from webchat.gateways.braces import BraceServer
+from webchat.gateways.lines import LineServer
+from webchat.gateways.outbox import Outbox
+
+
+async def main(descriptors: int | None = None) -> None:
+    if descriptors:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+    loop = asyncio.get_running_loop()
+    hub, outbox = Hub(demo_accounts(run=immediately), Backplane(), loop), Outbox()
+    for door in (LineServer(hub, outbox), BraceServer(hub, outbox)):
+        sockets = bind_sockets(0, "127.0.0.1")
+        door.add_sockets(sockets)
+        print(sockets[0].getsockname()[1], flush=True)
+    ended = asyncio.Event()
+    loop.add_reader(sys.stdin, ended.set)
+    await ended.wait()
+
+
+class Doors:
+    """A running process: its ports, its pid, and after its end what it complained about."""
+
+    def __init__(self, process: subprocess.Popen):
+        self.process = process
+        self.lines_port, self.braces_port = int(process.stdout.readline()), int(process.stdout.readline())
+        self.complaints = b""
+
+
+@contextmanager
+def doors(descriptors: int | None = None):
+    command = [sys.executable, "-m", __name__, *([str(descriptors)] if descriptors else [])]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        running = Doors(process)
+        try:
+            yield running
+        finally:
+            running.complaints = process.communicate(timeout=5)[1]
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*map(int, sys.argv[1:])))
