@@ -98,16 +98,6 @@ class Client:
         self.stream.close()
 
 
-def masked(opcode, payload=b"", final=True, key=b"\x01\x02\x03\x04"):
-    """One frame of a client."""
-    size = len(payload)
-    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
-    if size >= 1 << 16:
-        length = b"\xff" + size.to_bytes(8)
-    data = bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
-    return bytes([(0x80 if final else 0) | opcode]) + length + key + data
-
-
 async def read_body(receive):
     body = b""
     while True:

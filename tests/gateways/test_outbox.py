@@ -7,10 +7,10 @@ import unittest
 from pathlib import Path
 
 import tornado
-import uvloop
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 from tornado.testing import AsyncTestCase, bind_unused_port, gen_test
 
+from tests.uv import OnUvloop
 from webchat.gateways.outbox import Outbox, SendQueue, text_frame
 
 MEGABYTE = 1 << 20
@@ -323,18 +323,6 @@ class ClosedTest(QueueTest):
         self.queue.send(b"word")
         await self.turn()
         self.assertEqual(self.socket.sends, 0)
-
-
-class OnUvloop:
-    """The same tests on the event loop that the server runs on."""
-
-    def setUp(self):
-        self.addCleanup(asyncio.set_event_loop_policy, asyncio.get_event_loop_policy())
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-        super().setUp()
-
-    def test_the_loop_is_uvloop(self):
-        self.assertIsInstance(self.io_loop.asyncio_loop, uvloop.Loop)
 
 
 class UvloopSendingTest(OnUvloop, SendingTest):

@@ -75,18 +75,19 @@ class FrameReader:
     def __init__(self, max_size: int):
         self.max_size = max_size
         self.closed = False  # by a close frame or a violation: what follows is ignored
-        self._partial: bytearray | bytes = b""  # a frame that has not arrived whole
+        self._partial = bytearray()  # a frame that has not arrived whole
         self._fragments: bytearray | None = None  # of a message that has not arrived whole
         self._opcode = TEXT  # of that message
 
     def receive(self, data: bytes) -> Iterator[str | bytes | Ping | Pong | Close]:
-        """Yield text messages as str, binary ones as bytes, and control frames.
+        """Yield text messages as str, binary ones as bytes, and control frames; to be exhausted before the next call.
 
         Raises ProtocolViolation, with the status to close with, where the client breaks RFC 6455.
         """
-        if self._partial:
-            self._partial += data
-            data = self._partial
+        partial = self._partial
+        if partial:
+            partial += data
+            data = partial
         start = 0
         while not self.closed and (found := self._frame(data, start)):
             final, opcode, payload, start = found
@@ -95,11 +96,11 @@ class FrameReader:
             elif (message := self._message(final, opcode, payload)) is not None:
                 yield message
         if self.closed:
-            self._partial = b""
-        elif data is self._partial:
-            del self._partial[:start]
+            self._partial = bytearray()
+        elif partial:
+            del partial[:start]
         else:
-            self._partial = bytearray(data[start:]) if start < len(data) else b""
+            self._partial = bytearray(data[start:])
 
     def _frame(self, data: bytes | bytearray, start: int) -> tuple[int, int, bytes, int] | None:
         """The frame at `start` as (final, opcode, payload, where the next one starts); None if it is incomplete."""

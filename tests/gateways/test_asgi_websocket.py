@@ -1,0 +1,510 @@
+"""WebSockets through the ASGI bridge: shaking hands, talking, lagging, and every way of parting."""
+
+import asyncio
+import ssl
+
+from tornado.testing import AsyncHTTPSTestCase, gen_test
+from tornado.web import Application
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, masked
+from tests.gateways.asgi import CONNECT, TIMEOUT, BridgeTest
+from tests.uv import OnUvloop
+from webchat.gateways import asgi_websocket
+from webchat.gateways.asgi import mount
+from webchat.gateways.asgi_websocket import SEND_QUEUE
+from webchat.gateways.outbox import Outbox, text_frame
+
+
+class WebSocketTest(BridgeTest):
+    """By default the application accepts, and collects what it receives."""
+
+    def setUp(self):
+        super().setUp()
+        self.events = []
+        self.last = None
+        self.accepted = asyncio.Event()
+        self.over = asyncio.Event()
+
+    async def asgi(self, scope, receive, send):
+        await send({"type": "websocket.accept"})
+        self.accepted.set()
+        while (event := await receive())["type"] != "websocket.disconnect":
+            self.events.append(event)
+            await self.received(event, send)
+        self.last = event
+        self.over.set()
+
+    async def received(self, event, send):
+        pass
+
+    async def open(self):
+        client = await self.connect()
+        await client.websocket()
+        return client
+
+    async def disconnected(self):
+        await asyncio.wait_for(self.over.wait(), TIMEOUT)
+        return self.last["code"], self.last["reason"]
+
+
+async def echo(event, send):
+    if event["type"] == "websocket.receive":
+        await send({**event, "type": "websocket.send"})
+
+
+class HandshakeTest(WebSocketTest):
+    @gen_test
+    async def test_the_accept_value_is_the_one_of_rfc_6455(self):
+        client = await self.connect()
+        client.send(CONNECT.replace(b"A" * 22, b"dGhlIHNhbXBsZSBub25jZQ"))
+        head = await client.read_until(b"\r\n\r\n")
+        self.assertIn(b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n", head)
+
+    @gen_test
+    async def test_the_application_chooses_subprotocol_and_headers(self):
+        async def app(scope, receive, send):
+            await send({"type": "websocket.accept", "subprotocol": "two", "headers": [(b"x-one", b"1")]})
+
+        self.asgi = app
+        async with connect(self.get_url("/").replace("http", "ws"), subprotocols=["one", "two"]) as client:
+            self.assertEqual((client.subprotocol, client.response.headers["X-One"]), ("two", "1"))
+
+    @gen_test
+    async def test_compression_is_not_agreed_to(self):
+        async with connect(self.get_url("/").replace("http", "ws"), compression="deflate") as client:
+            self.assertNotIn("Sec-WebSocket-Extensions", client.response.headers)
+
+    @gen_test
+    async def test_the_first_event_is_connect(self):
+        await self.open()
+        while not self.events:
+            await asyncio.sleep(0)
+        self.assertEqual(self.events, [{"type": "websocket.connect"}])
+
+    @gen_test
+    async def test_closing_before_accepting_is_a_403(self):
+        async def app(scope, receive, send):
+            await send({"type": "websocket.close"})
+            self.last = await receive(), await receive()
+            self.over.set()
+
+        self.asgi = app
+        client = await self.connect()
+        client.send(CONNECT)
+        self.assertEqual((await client.response())[0], "HTTP/1.1 403 Forbidden")
+        await asyncio.wait_for(self.over.wait(), TIMEOUT)
+        self.assertEqual(self.last[1]["type"], "websocket.disconnect")
+
+    @gen_test
+    async def test_the_application_may_refuse_with_a_response_of_its_own(self):
+        async def app(scope, receive, send):
+            headers = [(b"x-one", b"1")]
+            await send({"type": "websocket.http.response.start", "status": 401, "headers": headers})
+            await send({"type": "websocket.http.response.body", "body": b"who are ", "more_body": True})
+            await send({"type": "websocket.http.response.body", "body": b"you?"})
+
+        self.asgi = app
+        with self.assertRaises(InvalidStatus) as raised:
+            await connect(self.get_url("/").replace("http", "ws"))
+        response = raised.exception.response
+        self.assertEqual((response.status_code, response.headers["X-One"], response.body), (401, "1", b"who are you?"))
+
+    @gen_test
+    async def test_another_version_is_told_which_one_is_spoken(self):
+        client = await self.connect()
+        client.send(CONNECT.replace(b"Version: 13", b"Version: 8"))
+        status, headers, _ = await client.response()
+        self.assertEqual((status, self.scopes), ("HTTP/1.1 426 Upgrade Required", []))
+        self.assertIn("Sec-Websocket-Version: 13", headers)
+
+    @gen_test
+    async def test_a_malformed_key_is_a_400(self):
+        for key in (b"", b"short", b"!" * 24, b"A" * 24):
+            client = await self.connect()
+            client.send(CONNECT.replace(b"A" * 22 + b"==", key))
+            self.assertEqual((await client.response())[0], "HTTP/1.1 400 Bad Request")
+
+    @gen_test
+    async def test_an_application_that_fails_before_accepting_is_a_500(self):
+        async def app(scope, receive, send):
+            raise ZeroDivisionError
+
+        self.asgi = app
+        client = await self.connect()
+        client.send(CONNECT)
+        with self.assertLogs("webchat.gateways.asgi_websocket", "ERROR"):
+            self.assertIn("500", (await client.response())[0])
+
+    @gen_test
+    async def test_a_line_break_in_a_header_is_a_500(self):
+        async def app(scope, receive, send):
+            await send({"type": "websocket.accept", "headers": [(b"x-one", b"1\r\nx-two: 2")]})
+
+        self.asgi = app
+        client = await self.connect()
+        client.send(CONNECT)
+        with self.assertLogs("webchat.gateways.asgi_websocket", "ERROR"):
+            self.assertIn("500", (await client.response())[0])
+
+    @gen_test
+    async def test_a_client_that_leaves_before_it_is_answered_is_a_disconnect(self):
+        async def app(scope, receive, send):
+            await receive()
+            self.accepted.set()
+            self.last = await receive()
+            self.over.set()
+            with self.assertRaises(OSError):
+                await send({"type": "websocket.accept"})
+
+        self.asgi = app
+        client = await self.connect()
+        client.send(CONNECT)
+        await asyncio.wait_for(self.accepted.wait(), TIMEOUT)
+        client.close()
+        self.assertEqual(await self.disconnected(), (1006, ""))
+
+
+class MessageTest(WebSocketTest):
+    async def received(self, event, send):
+        await echo(event, send)
+
+    @gen_test
+    async def test_text_and_bytes_of_any_size_there_and_back(self):
+        async with connect(self.get_url("/").replace("http", "ws"), max_size=None) as client:
+            for message in ("ä", b"\xff", "", b"", "x" * 126, b"x" * 65_536, "x" * 1_000_000):
+                await client.send(message)
+                self.assertEqual(await client.recv(), message)
+
+    @gen_test
+    async def test_many_messages_in_one_segment_and_one_in_many(self):
+        client = await self.open()
+        client.send(masked(TEXT, b"one") + masked(TEXT, b"two") + masked(TEXT, b"th", final=False))
+        client.send(masked(CONTINUATION, b"ree"))
+        self.assertEqual([(await client.frame())[1] for _ in range(3)], [b"one", b"two", b"three"])
+
+    @gen_test
+    async def test_messages_behind_the_handshake_in_the_same_segment_are_read(self):
+        client = await self.connect()
+        client.send(CONNECT + masked(TEXT, b"early"))
+        await client.read_until(b"\r\n\r\n")
+        self.assertEqual(await client.frame(), (TEXT, b"early"))
+
+    @gen_test
+    async def test_a_ping_is_answered(self):
+        client = await self.open()
+        client.send(masked(PING, b"are you there?"))
+        self.assertEqual(await client.frame(), (PONG, b"are you there?"))
+
+    @gen_test
+    async def test_a_pong_is_dropped(self):
+        client = await self.open()
+        client.send(masked(PONG) + masked(BINARY, b"1"))
+        self.assertEqual(await client.frame(), (BINARY, b"1"))
+
+    @gen_test
+    async def test_a_receive_that_is_cancelled_loses_nothing(self):
+        async def app(scope, receive, send):
+            await receive()
+            await send({"type": "websocket.accept"})
+            impatient = asyncio.ensure_future(receive())
+            await asyncio.sleep(0)
+            impatient.cancel()
+            await asyncio.sleep(0)
+            self.accepted.set()
+            await echo(await receive(), send)
+
+        self.asgi = app
+        client = await self.open()
+        await asyncio.wait_for(self.accepted.wait(), TIMEOUT)
+        client.send(masked(TEXT, b"word"))
+        self.assertEqual(await client.frame(), (TEXT, b"word"))
+
+
+class UvloopMessageTest(OnUvloop, MessageTest):
+    pass
+
+
+class TlsTest(AsyncHTTPSTestCase):
+    """Through Tornado's TLS stream, that writes by itself."""
+
+    def get_app(self):
+        async def app(scope, receive, send):
+            self.scope = scope
+            await send({"type": "websocket.accept"})
+            while (event := await receive())["type"] != "websocket.disconnect":
+                await echo(event, send)
+
+        return Application(mount(r"/.*", app))
+
+    @gen_test
+    async def test_wss(self):
+        tls = ssl.create_default_context()
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        async with connect(self.get_url("/").replace("https", "wss"), max_size=None, ssl=tls) as client:
+            for message in ("ä", b"\xff", "x" * 1_000_000):
+                await client.send(message)
+                self.assertEqual(await client.recv(), message)
+        self.assertEqual(self.scope["scheme"], "wss")
+
+
+class SendQueueTest(WebSocketTest):
+    @gen_test
+    async def test_frames_put_into_the_queue_keep_their_place_among_the_messages(self):
+        async def app(scope, receive, send):
+            await send({"type": "websocket.accept"})
+            queue = scope["extensions"][SEND_QUEUE]["queue"]
+            for i in range(0, 100, 2):
+                await send({"type": "websocket.send", "text": str(i)})
+                queue.send(text_frame(b"%d" % (i + 1)))
+
+        self.asgi = app
+        client = await self.open()
+        self.assertEqual([(await client.frame())[1] for _ in range(100)], [b"%d" % i for i in range(100)])
+
+    @gen_test
+    async def test_before_the_accept_there_is_none(self):
+        async def app(scope, receive, send):
+            self.last = scope["extensions"][SEND_QUEUE].copy()
+            await send({"type": "websocket.accept"})
+
+        self.asgi = app
+        await self.open()
+        self.assertEqual(self.last, {})
+
+
+class BackPressureTest(WebSocketTest):
+    @gen_test
+    async def test_an_application_that_lags_holds_its_client_back(self):
+        go_on = asyncio.Event()
+
+        async def app(scope, receive, send):
+            await receive()
+            await send({"type": "websocket.accept"})
+            await go_on.wait()
+            while len((await receive()).get("bytes", b"")) == 1 << 20:
+                self.events.append(None)
+            self.over.set()
+
+        self.asgi = app
+        client = await self.open()
+        sent = client.send(masked(BINARY, bytes(1 << 20), key=bytes(4)) * 32 + masked(BINARY, key=bytes(4)))
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        self.assertFalse(sent.done())
+        go_on.set()
+        await asyncio.wait_for(self.over.wait(), TIMEOUT)
+        self.assertEqual(len(self.events), 32)
+
+    @gen_test
+    async def test_an_application_that_sends_without_end_waits_for_its_client(self):
+        sent = 0
+
+        async def app(scope, receive, send):
+            nonlocal sent
+            await send({"type": "websocket.accept"})
+            for _ in range(1000):
+                await send({"type": "websocket.send", "bytes": bytes(1 << 16)})
+                sent += 1
+            self.over.set()
+
+        self.asgi = app
+        client = await self.open()
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        self.assertLess(sent, 500)
+        for _ in range(1000):
+            await client.frame()
+        await asyncio.wait_for(self.over.wait(), TIMEOUT)
+
+    @gen_test
+    async def test_what_was_sent_before_the_client_left_can_still_be_received(self):
+        go_on = asyncio.Event()
+
+        async def app(scope, receive, send):
+            await receive()
+            await send({"type": "websocket.accept"})
+            await go_on.wait()
+            while (event := await receive())["type"] == "websocket.receive":
+                self.events.append(event["text"])
+            self.last = event
+            self.over.set()
+
+        self.asgi = app
+        client = await self.open()
+        await client.send(masked(TEXT, b"one") + masked(TEXT, b"two") + masked(CLOSE, b"\x03\xe9bye"))
+        client.close()
+        go_on.set()
+        self.assertEqual(await self.disconnected(), (1001, "bye"))
+        self.assertEqual(self.events, ["one", "two"])
+
+
+class ClosingTest(WebSocketTest):
+    @gen_test
+    async def test_the_clients_close_is_answered_and_told_with_code_and_reason(self):
+        client = await self.open()
+        client.send(masked(CLOSE, b"\x03\xe9bye"))
+        self.assertEqual(await client.read_all(), b"\x88\x02\x03\xe9")
+        self.assertEqual(await self.disconnected(), (1001, "bye"))
+
+    @gen_test
+    async def test_a_close_without_a_code_is_1005(self):
+        client = await self.open()
+        client.send(masked(CLOSE))
+        self.assertEqual(await client.read_all(), b"\x88\x00")
+        self.assertEqual(await self.disconnected(), (1005, ""))
+
+    @gen_test
+    async def test_a_lost_connection_is_1006(self):
+        client = await self.open()
+        client.close()
+        self.assertEqual(await self.disconnected(), (1006, ""))
+
+    @gen_test
+    async def test_the_application_closes_with_code_and_reason_after_what_it_sent(self):
+        async def app(scope, receive, send):
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.send", "text": "last word"})
+            await send({"type": "websocket.close", "code": 4000, "reason": "enough"})
+            with self.assertRaises(OSError):
+                await send({"type": "websocket.send", "text": "too late"})
+
+        self.asgi = app
+        async with connect(self.get_url("/").replace("http", "ws")) as client:
+            self.assertEqual(await client.recv(), "last word")
+            with self.assertRaises(ConnectionClosed):
+                await client.recv()
+            self.assertEqual((client.close_code, client.close_reason), (4000, "enough"))
+
+    @gen_test
+    async def test_an_application_that_ends_closes_with_1000(self):
+        async def app(scope, receive, send):
+            await send({"type": "websocket.accept"})
+
+        self.asgi = app
+        client = await self.open()
+        self.assertEqual(await client.frame(), (CLOSE, b"\x03\xe8"))
+
+    @gen_test
+    async def test_an_application_that_fails_closes_with_1011(self):
+        async def received(event, send):
+            if event["type"] == "websocket.receive":
+                raise ZeroDivisionError
+
+        self.received = received
+        client = await self.open()
+        client.send(masked(TEXT, b"word"))
+        with self.assertLogs("webchat.gateways.asgi_websocket", "ERROR"):
+            self.assertEqual(await client.frame(), (CLOSE, b"\x03\xf3"))
+
+    @gen_test
+    async def test_messages_behind_our_close_are_dropped_until_the_client_answers_it(self):
+        async def app(scope, receive, send):
+            await send({"type": "websocket.accept"})
+            await receive()
+            await send({"type": "websocket.close"})
+            self.last = await receive()
+            self.over.set()
+
+        self.asgi = app
+        client = await self.open()
+        await client.frame()
+        client.send(masked(TEXT, b"word") + masked(PING) + masked(CLOSE, b"\x03\xe8"))
+        self.assertEqual(await client.read_all(), b"")
+        self.assertEqual(await self.disconnected(), (1000, ""))
+
+    @gen_test
+    async def test_a_client_that_never_answers_our_close_is_cut_off(self):
+        self.patch_close_time()
+
+        async def app(scope, receive, send):
+            await send({"type": "websocket.accept"})
+
+        self.asgi = app
+        client = await self.open()
+        self.assertEqual(await client.read_all(), b"\x88\x02\x03\xe8")
+
+    @gen_test
+    async def test_nothing_is_left_when_it_is_over(self):
+        tasks = asyncio.all_tasks()
+        for goodbye in (masked(CLOSE), masked(3), b""):
+            client = await self.open()
+            client.send(goodbye)
+            client.close()
+            await self.disconnected()
+            self.over.clear()
+        while asyncio.all_tasks() - tasks:
+            await asyncio.sleep(0)
+
+    def patch_close_time(self):
+        self.addCleanup(setattr, asgi_websocket, "CLOSE_TIME", asgi_websocket.CLOSE_TIME)
+        asgi_websocket.CLOSE_TIME = 0
+
+
+class ViolationTest(WebSocketTest):
+    options = {"max_message_size": 1000}
+
+    async def violate(self, data):
+        client = await self.open()
+        client.send(data)
+        opcode, payload = await client.frame()
+        self.assertEqual(opcode, CLOSE)
+        code = int.from_bytes(payload[:2])
+        self.assertEqual(await self.disconnected(), (code, payload[2:].decode()))
+        return code
+
+    @gen_test
+    async def test_a_malformed_frame_closes_with_1002(self):
+        self.assertEqual(await self.violate(b"\x81\x01x"), 1002)
+
+    @gen_test
+    async def test_text_that_is_not_utf8_closes_with_1007(self):
+        self.assertEqual(await self.violate(masked(TEXT, b"\xff")), 1007)
+
+    @gen_test
+    async def test_a_message_over_the_limit_closes_with_1009(self):
+        self.assertEqual(await self.violate(masked(TEXT, b"x" * 1001)), 1009)
+
+    @gen_test
+    async def test_a_client_that_sends_all_before_it_reads_still_finds_the_reason(self):
+        client = await self.open()
+        await client.send(masked(BINARY, bytes(8 << 20), key=bytes(4)))
+        self.assertEqual((await client.frame())[1][:2], (1009).to_bytes(2))
+
+    @gen_test
+    async def test_a_message_at_the_limit_passes(self):
+        self.received = echo
+        client = await self.open()
+        client.send(masked(TEXT, b"x" * 1000))
+        self.assertEqual(await client.frame(), (TEXT, b"x" * 1000))
+
+
+class SlowReaderTest(WebSocketTest):
+    """A client that does not read is cut off, with a reason that it finds when it does."""
+
+    options = {"outbox": Outbox(limit=100_000)}
+
+    @gen_test
+    async def test_it_is_told_and_the_application_too(self):
+        async def app(scope, receive, send):
+            await send({"type": "websocket.accept"})
+            queue = scope["extensions"][SEND_QUEUE]["queue"]
+            while not queue.closed:
+                queue.send(text_frame(b"x" * 10_000))
+                await asyncio.sleep(0)
+            self.last = await receive(), await receive()
+            self.last = self.last[1]
+            self.over.set()
+
+        self.asgi = app
+        client = await self.open()
+        reason = "more than 100000 bytes are waiting to be read"
+        self.assertEqual(await self.disconnected(), (1008, reason))
+        opcode, payload = TEXT, b""
+        while opcode == TEXT:
+            opcode, payload = await client.frame()
+            self.assertIn(opcode, (TEXT, CLOSE))
+        self.assertEqual(payload, (1008).to_bytes(2) + reason.encode())
+
+
