@@ -17,7 +17,7 @@ class Program(click.Command):
     """A subcommand that lives in a module of its own, imported when it is called and given all its arguments."""
 
     def __init__(self, name: str, module: str, help: str):
-        super().__init__(name, help=help, add_help_option=False)
+        super().__init__(name, help=help)
         self._module = module
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
