@@ -4,7 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from webchat.chat import names
 from webchat.chat.errors import BadMessage, TooLong
 from webchat.chat.events import Login, Rename
 from webchat.codecs import braces
@@ -166,19 +165,28 @@ class BraceServer(Door):
     def __init__(self, *args, gap: float = GAP, **kwargs):
         super().__init__(*args, **kwargs)
         self.gap = gap
-        self._names: tuple[str, ...] | None = None
+        self._shown: tuple[str, ...] | None = None
+        self._names: frozenset[str] = frozenset()
         self._rosters: dict[str, bytes] = {}
 
     def is_user(self, name: str) -> bool:
-        """Whether somebody of that name is connected."""
-        return self.hub.people.find(names.key(name)) is not None
+        """Whether somebody of that name, as the list of people has it, is connected; the asterisk may be left out.
+
+        Asked of every `{word}` in a text: one look into a set, not the comparison of look-alikes that a login costs.
+        """
+        self._refresh()
+        return name in self._names
 
     def roster(self, ending: str) -> bytes:
         """The list of people as it stands, built once for all connections that end their messages alike."""
-        shown = self.hub.people.shown()
-        if shown is not self._names:
-            self._names = shown
-            self._rosters.clear()
+        self._refresh()
         if ending not in self._rosters:
-            self._rosters[ending] = braces.burst([braces.roster(shown)], ending=ending).chunks[0]
+            self._rosters[ending] = braces.burst([braces.roster(self._shown)], ending=ending).chunks[0]
         return self._rosters[ending]
+
+    def _refresh(self) -> None:
+        shown = self.hub.people.shown()
+        if shown is not self._shown:
+            self._shown = shown
+            self._names = frozenset(shown).union(name.removesuffix("*") for name in shown)
+            self._rosters.clear()
