@@ -252,3 +252,8 @@ class TestClient:
             Registered("Hugo", "Welcome, Hugo!"), Message("Hugo", "a: b", private=False),
             Message("Hugo", "hello", private=True), ServerLine("ada has left the chat."), Clients(("Hugo", "Sue*")),
         ]
+
+    def test_it_knows_presence_from_other_sentences(self):
+        frames = braces.as_frames(Presence(("ada",), ("bob",)))
+        assert all(braces.is_presence(frame.removeprefix("{ALL}")) for frame in frames)
+        assert not braces.is_presence("Nobody of that name is here.")

@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.codecs.splits import byte_by_byte, cut, random_cuts
-from webchat.chat.events import ChatMessage, Notice, Presence, Typing
+from webchat.chat.errors import BadCredentials, SlowDown
+from webchat.chat.events import ChatMessage, Login, Notice, Presence, Typing
 from webchat.codecs import lines
+from webchat.codecs.commands import parse
 from webchat.codecs.lines import CRLF, LF, Answer, Foreign, Heard, Line, LineDecoder, LineListener, Overlong, heard
 
 CORPUS = [
@@ -219,3 +221,26 @@ class TestClient:
         assert lines.came_or_went("ada has joined") == ("ada", True)
         assert lines.came_or_went("ada has left") == ("ada", False)
         assert lines.came_or_went("ada has joined #Taskmaster") is None
+
+    def test_it_knows_presence_from_answers(self):
+        for event in (Presence(("ada",), ("bob",)), Presence(("ada",), (), "Quite Interesting")):
+            assert all(lines.is_presence(heard(line).text) for line in lines.as_lines(event).splitlines())
+        assert not lines.is_presence("Nobody of that name is here.")
+
+    def test_it_reads_rooms_out_of_the_servers_sentences(self):
+        assert lines.groups("Your rooms: Quite Interesting | Taskmaster") == ("Quite Interesting", "Taskmaster")
+        assert lines.groups("You are not a member of any room.") == ()
+        assert lines.groups("You are ada. 1 here: ada") is None
+        joined = "What you type goes to #8 out of 10 cats now; /part leaves it, /all text goes to everyone."
+        assert lines.talking_in(joined) == ("8 out of 10 cats",)
+        assert lines.talking_in("You have left the room. What you type goes to everyone again.") == (None,)
+        assert lines.talking_in("You have left the room.") is None
+
+    def test_it_reads_the_code_of_a_refusal_out_of_its_sentence(self):
+        assert lines.refusal(str(SlowDown())) == "slow-down"
+        assert lines.refusal(f"{BadCredentials()} {lines.LOGIN_HINT}") == "bad-credentials"
+        assert lines.refusal("ada has joined") is None
+
+    @pytest.mark.parametrize("name, password", [("Sue", "pass word"), ("Ada Love", 'a "b" c'), ("Sue", " spaced ")])
+    def test_a_login_arrives_as_it_was_given(self, name, password):
+        assert parse(lines.login(name, password).decode().rstrip("\n")) == Login(name, password)

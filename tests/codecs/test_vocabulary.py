@@ -73,6 +73,21 @@ def test_a_client_refuses_what_is_no_event_of_ours(name, payload):
         vocabulary.event(name, payload)
 
 
+@pytest.mark.parametrize("command", [
+    Login("ada", "x", "y"), Say("hi"), Say("hi", "r"), Tell("ada", "hi"), Join("r"), Part("r"), Type(to_user="ada"),
+])
+def test_the_server_reads_the_command_that_a_client_wrote(command):
+    assert vocabulary.command(*vocabulary.request(command)) == command
+
+
+def test_a_client_reads_the_receipt_of_a_join():
+    receipt = Joined("Taskmaster", ("Alex*",), (MESSAGE,))
+    assert vocabulary.joined(vocabulary.acknowledgement(receipt)) == receipt
+    for answer in ({"ok": True}, {"room": "r", "members": ["a"], "history": [{}]}, {"room": "r", "history": 5}):
+        with pytest.raises(BadMessage):
+            vocabulary.joined(answer)
+
+
 def test_receipts_and_refusals_are_the_contracts_acknowledgements():
     assert vocabulary.acknowledgement(Sent("01", 5)) == {"ok": True, "id": "01", "time": 5}
     assert vocabulary.acknowledgement(None) == {"ok": True}

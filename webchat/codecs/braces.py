@@ -316,6 +316,7 @@ class ServerLine:
 Heard = Registered | Clients | Message | ServerLine
 
 _SPOKEN = re.compile(r"([^:<>{}|]+): (.*)", re.DOTALL)
+_CAME_OR_WENT = re.compile(r"(.+) has (?:left the chat\.|joined the chat!)")
 
 
 def register(name: str, password: str = "") -> bytes:
@@ -359,6 +360,11 @@ class BraceListener:
         if spoken := _SPOKEN.fullmatch(body):
             return Message(spoken[1], spoken[2], private=header != ALL)
         return ServerLine(body)
+
+
+def is_presence(sentence: str) -> bool:
+    """Whether this sentence of the server's says that somebody came or went."""
+    return _CAME_OR_WENT.fullmatch(sentence) is not None
 
 
 def _lines(header: str, text: str) -> bytes:

@@ -16,6 +16,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from webchat.chat.errors import BadCredentials, ChatError
 from webchat.chat.events import ChatMessage, Event, Notice, Presence
 from webchat.codecs.foreign import is_foreign
 from webchat.codecs.telnet import Telnet, erased
@@ -28,6 +29,7 @@ SILENCE = 0.2
 
 SERVER = "-!- "
 PRIVATE = "[private] "
+LOGIN_HINT = "Type: /login NAME PASSWORD"
 
 LF, CRLF = b"\n", b"\r\n"
 
@@ -233,7 +235,10 @@ _SPOKEN = re.compile(
 )
 _WELCOME = re.compile(r"You are (?P<name>[^:<>{}|]+)\. (?P<count>\d+) here: (?P<names>.*)")
 _PEOPLE = re.compile(r"(?:You are .+\. )?\d+ here: (?P<names>.*)")
-_CAME_OR_WENT = re.compile(r"(?P<name>[^:<>{}|]+) has (?P<verb>joined|left)")
+_CAME_OR_WENT = re.compile(r"(?P<name>[^:<>{}|]+) has (?P<verb>joined|left)(?: #(?P<room>.+))?")
+_GROUPS = re.compile(r"Your rooms: (?P<names>.*)|You are not a member of any room\.")
+_TALKING = re.compile(r"What you type goes to (?:#(?P<room>.+) now;|everyone)")
+_REFUSALS = {kind.sentence: kind.code for kind in ChatError.__subclasses__()}
 
 
 class LineListener:
@@ -277,7 +282,38 @@ def people(sentence: str) -> tuple[str, ...] | None:
 def came_or_went(sentence: str) -> tuple[str, bool] | None:
     """A name, and whether it came (True) or left, if this sentence of the server's says so of the chat."""
     match = _CAME_OR_WENT.fullmatch(sentence)
-    return (match["name"], match["verb"] == "joined") if match else None
+    return (match["name"], match["verb"] == "joined") if match and not match["room"] else None
+
+
+def is_presence(sentence: str) -> bool:
+    """Whether this sentence of the server's says that somebody came or went, in the chat or in a room."""
+    return _CAME_OR_WENT.fullmatch(sentence) is not None
+
+
+def groups(sentence: str) -> tuple[str, ...] | None:
+    """The rooms that one is a member of, if this sentence of the server's is the answer to `/rooms`."""
+    match = _GROUPS.fullmatch(sentence)
+    return match and (tuple(match["names"].split(" | ")) if match["names"] else ())
+
+
+def talking_in(sentence: str) -> tuple[str | None] | None:
+    """Where what one types goes from now on, if this sentence of the server's says so: (room,), (None,) to everyone."""
+    match = _TALKING.search(sentence)
+    return match and (match["room"],)
+
+
+def refusal(sentence: str) -> str | None:
+    """The code of a refusal, if this sentence of the server's is one that is always put in the same words."""
+    return BadCredentials.code if sentence.endswith(LOGIN_HINT) else _REFUSALS.get(sentence)
+
+
+def login(name: str, password: str) -> bytes:
+    """The request for the name of an account; double quotes keep the spaces of a name, and those around a password."""
+    return typed(f"/login {_quoted(name, ' ' in name)} {_quoted(password, password != password.strip())}")
+
+
+def _quoted(text: str, needed: bool) -> str:
+    return f'"{text}"' if needed else text
 
 
 def present(names: tuple[str, ...]) -> str:

@@ -1,7 +1,8 @@
 """The JSON vocabulary that Socket.IO clients and plain WebSocket clients share.
 
 Server half: `command` turns a client's event and payload into a command, `payload` an event into its name and payload,
-`acknowledgement` and `refusal` answer requests. Client half: `event` turns what came from a server into an event.
+`acknowledgement` and `refusal` answer requests. Client half: `request` turns a command into an event and payload,
+`event` what came from a server into an event, `joined` the answer to a join into its receipt.
 The names are those of the original 2012 webchat, extended.
 """
 
@@ -25,6 +26,7 @@ _COMMANDS: dict[str, tuple[type, dict[str, tuple[str, bool]]]] = {
     "part": (Part, {"room": ("room", _REQUIRED)}),
     "typing": (Type, {"to_user": ("to_user", _OPTIONAL), "room": ("room", _OPTIONAL)}),
 }
+_REQUESTS = {make: (name, fields) for name, (make, fields) in _COMMANDS.items()}
 _COMMANDS["connected"] = _COMMANDS["login"]
 
 _EVENTS: dict[type, str] = {
@@ -85,6 +87,22 @@ def event(name: str, payload: dict[str, Any]) -> Event:
         known = {key: _tuple(value) for key, value in payload.items() if key in make.__dataclass_fields__}
         return make(**known)
     except (KeyError, TypeError, AttributeError) as error:
+        raise BadMessage("The server sent something that this client does not know.") from error
+
+
+def request(command: Command) -> tuple[str, dict[str, Any]]:
+    """A command's event and payload; what it leaves open is left out."""
+    name, fields = _REQUESTS[type(command)]
+    values = ((key, getattr(command, field)) for field, (key, _) in fields.items())
+    return name, {key: value for key, value in values if value is not None}
+
+
+def joined(answer: dict[str, Any]) -> Joined:
+    """The answer to a join, as its receipt. Raises BadMessage for a shape that is not ours."""
+    try:
+        history = tuple(event("chat_message", message) for message in answer["history"])
+        return Joined(answer["room"], tuple(answer["members"]), history)
+    except (KeyError, TypeError) as error:
         raise BadMessage("The server sent something that this client does not know.") from error
 
 

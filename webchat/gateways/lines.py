@@ -42,7 +42,7 @@ class LineConnection(Connection):
         self.queue.send(text.replace("\n", self.decoder.ending.decode()).encode("utf-8", "replace"))
 
     def explain(self, error: ChatError) -> str:
-        return f"{error} Type: /login NAME PASSWORD" if isinstance(error, BadCredentials) else str(error)
+        return f"{error} {lines.LOGIN_HINT}" if isinstance(error, BadCredentials) else str(error)
 
     async def act(self, item: lines.Item) -> None:
         match item:
