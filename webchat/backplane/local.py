@@ -1,5 +1,6 @@
 """The default backplane: one process is the whole chat."""
 
+import re
 import secrets
 
 from webchat.chat.errors import NameTaken
@@ -7,11 +8,23 @@ from webchat.chat.events import Event
 from webchat.chat.names import Name
 from webchat.chat.room import Room
 
+TOKEN = re.compile(r"[\w-]{22,64}", re.ASCII)
+
+
+def new_token(shown: str) -> str:
+    """A token for a name that was free: the one that was shown with it, if it could be ours.
+
+    Somebody with two windows, whose server was restarted under them, has both back: the first makes the token valid
+    again for the second.
+    """
+    return shown if TOKEN.fullmatch(shown) else secrets.token_urlsafe(16)
+
 
 class Backplane:
     """What joins a hub to others; here, to none. Every backplane keeps this contract.
 
-    Only `claim` and `enter` may take time. The others never block and never raise, whatever has become of the network.
+    Only `claim`, `recognises` and `enter` may take time. The others never block and never raise, whatever has become
+    of the network.
     """
 
     def __init__(self) -> None:
@@ -34,10 +47,14 @@ class Backplane:
         """
         held = self._tokens.get(name.key)
         if held is None:
-            held = self._tokens[name.key] = secrets.token_urlsafe(16)
+            held = self._tokens[name.key] = new_token(token)
         elif not authenticated and not secrets.compare_digest(held.encode(), token.encode()):
             raise NameTaken
         return held
+
+    async def recognises(self, key: str, token: str) -> bool:
+        """Whether the token proves that its bearer holds this account's name already: it stands for the password."""
+        return secrets.compare_digest(self._tokens.get(key, "").encode(), token.encode())
 
     def release(self, key: str) -> None:
         """No connection of this process has the name any more."""
