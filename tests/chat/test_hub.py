@@ -4,7 +4,8 @@ import gc
 
 import pytest
 
-from tests.chat.fakes import Chat, Outlet, at_once
+from tests.chat.fakes import Chat, Outlet
+from webchat.backplane.local import Backplane
 from webchat.chat.errors import (
     BadCredentials, BadMessage, BadName, LoginRequired, NameTaken, NoSuchUser, NotAMember, NotInRoom, ServerFull,
     SlowDown,
@@ -93,13 +94,20 @@ class TestLogin:
             chat.do(ada, Login("bob"))
         assert chat.hub.people.shown() == ("ada",)
 
-    def test_a_connection_that_ends_during_its_login_leaves_nothing(self, chat):
+    def test_a_connection_that_ends_during_its_login_leaves_nothing(self):
+        class Slow(Backplane):
+            async def claim(self, *args):
+                chat.hub.close(session)
+                return await super().claim(*args)
+
+        chat = Chat(backplane=Slow())
         session = chat.open()
-        person = at_once(chat.hub.admit(session, Login("ada")))
-        chat.hub.close(session)
         with pytest.raises(BadMessage):
-            chat.hub.enter(session, person)
-        assert chat.login("ada").username == "ada"
+            chat.do(session, Login("ada"))
+        assert (len(chat.hub.people), len(chat.hub.everyone), len(chat.hub.sessions)) == (0, 0, 0)
+        session = chat.open()
+        with pytest.raises(BadMessage):  # the name was given back, so that this is not NameTaken
+            chat.do(session, Login("ada"))
 
     def test_a_full_server_says_so(self):
         chat = Chat(capacity=1)

@@ -4,9 +4,8 @@ The way of a message is `handle` → `publish` → `dispatch` → the audience's
 writes nothing is awaited: that keeps each sender's order.
 """
 
-import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from webchat.chat import names
@@ -100,14 +99,10 @@ class Hub:
     # Login: one step that happens wholly or not.
 
     async def _login(self, session: Session, command: Login) -> Welcome:
-        return self.enter(session, await self.admit(session, command))
+        return self._enter(session, await self._admit(session, command))
 
-    async def admit(self, session: Session, command: Login | Rename) -> Person:
-        """Check the name, then the password, and claim the name everywhere.
-
-        `enter` with the result completes the login, in the same loop turn or the next: a door that has to confirm the
-        connection in between can. Raises ChatError; nothing is left then.
-        """
+    async def _admit(self, session: Session, command: Login | Rename) -> Person:
+        """Check the name, then the password, and claim the name everywhere. Nothing is left of one that is refused."""
         if session.logging_in or (session.person and isinstance(command, Login)):
             raise BadMessage("You are logged in already.")
         session.logging_in = True
@@ -123,20 +118,22 @@ class Hub:
                             holder: Person | None) -> Account | None:
         """The account that the name belongs to, if any. Raises BadCredentials, SlowDown."""
         account = self.accounts.find(name.key)
-        if not command.password and (account is None or self._holds(command, holder)):
+        if not command.password and (account is None or await self._proves(command, holder)):
             return account
         return await self.accounts.verify(name, command.password, session.address)
 
-    @staticmethod
-    def _holds(command: Login | Rename, holder: Person | None) -> bool:
+    async def _proves(self, command: Login | Rename, holder: Person | None) -> bool:
+        """Whether a token stands for the password: that of somebody who gave it, and is here."""
         token = getattr(command, "token", "")
-        return bool(token and holder and holder.token and secrets.compare_digest(token.encode(), holder.token.encode()))
+        return bool(token and holder and holder.authenticated) and await self._backplane.recognises(holder.key, token)
 
     async def _claim(self, session: Session, name: names.Name, authenticated: bool, command: Login | Rename) -> Person:
-        """Claim the name in the whole chat; if the connection died meanwhile, give it back. Raises NameTaken, Degraded."""
+        """Claim the name in the whole chat; if the connection dies meanwhile, give it back. Raises NameTaken, Degraded."""
         holder = self.people.find(name.key)
-        if authenticated and holder and not holder.authenticated:  # the accounts were reloaded since he came
-            self.evict(name.key, Notice(NameTaken.code, "This name belongs to an account now."))
+        if holder and authenticated and not holder.authenticated:
+            self._displace(holder)
+        elif holder and isinstance(command, Login):
+            name = holder.name
         mine = session.person if session.person and session.person.key == name.key else None
         token = mine.token if mine else getattr(command, "token", "")
         self._claims[name.key] += 1
@@ -155,11 +152,8 @@ class Hub:
         person.token = token
         return person
 
-    def enter(self, session: Session, person: Person) -> Welcome:
-        """Insert an admitted connection, and tell it what it needs to know."""
-        if session.closed:
-            self._release(person.key)
-            raise BadMessage("The connection ended during the login.")
+    def _enter(self, session: Session, person: Person) -> Welcome:
+        """Insert an admitted connection, and say what it needs to know."""
         person = self.people.find(person.key) or person
         session.person = person
         self.people.add(person, session)
@@ -169,13 +163,13 @@ class Hub:
 
     async def _rename(self, session: Session, command: Rename) -> Welcome:
         before = self._person(session)
-        person = await self.admit(session, command)
+        person = await self._admit(session, command)
         if person is before:
             if not person.authenticated:
                 self.people.rename(person, names.parse(command.username))
             return Welcome(person.shown, person.authenticated, self.people.shown(), self._groups(person), person.token)
         self._leave(session, before)
-        return self.enter(session, person)
+        return self._enter(session, person)
 
     def _leave(self, session: Session, person: Person) -> None:
         for room in list(session.rooms.values()):
@@ -198,12 +192,12 @@ class Hub:
         person = self._speaker(session)
         if command.room is None:
             message = self._message(person, clean(command.text))
-            self._come_first(person)
+            self._introduce(person.shown)
             self.publish(message, EVERYONE, skip=None if session.echo else session)
             return Sent(message.id, message.time)
         room = self._joined_room(session, command.room)
         message = self._message(person, clean(command.text), room=room.name)
-        self._come_first(person, room)
+        self._introduce(person.shown, room)
         room.remember(message)
         self.publish(message, room_channel(room.name), skip=None if session.echo else session)
         return Sent(message.id, message.time)
@@ -212,7 +206,7 @@ class Hub:
         person = self._speaker(session)
         recipient = self._recipient(command.to_user)
         message = self._message(person, clean(command.text), to_user=recipient.shown)
-        self._come_first(person)
+        self._introduce(person.shown)
         self.publish(message, user_channel(recipient.key))
         if person is not recipient:
             self.publish(message, user_channel(person.key), skip=session)
@@ -316,26 +310,50 @@ class Hub:
         """Tell everybody who came and who left since this was last done."""
         self.people.changes.tell(self.everyone)
 
-    def _come_first(self, person: Person, room: Room | None = None) -> None:
+    def _introduce(self, shown: str, room: Room | None = None) -> None:
         """Whoever speaks is introduced before his first word is heard."""
-        if self.people.changes.has_joined(person.shown):
+        if self.people.changes.has_joined(shown):
             self.tell_presence()
-        if room and room.changes.has_joined(person.shown):
+        if room and room.changes.has_joined(shown):
             room.changes.tell(room.sessions)
 
     # What other processes say (called by the backplane).
 
     def remote_joined(self, node: str, name: names.Name, authenticated: bool) -> None:
-        """Somebody has connected to another node."""
+        """Somebody has connected to another node, or writes his name in another way there."""
         person = self.people.find(name.key)
+        if person and person.authenticated != authenticated:
+            if not authenticated:
+                return  # that node does not know yet that the name is an account's
+            self._displace(person)
+            person = None
         if person is None:
             person = Person(name, authenticated, TokenBucket(self._message_rate, 2 * self._message_rate))
+        elif person.name.text != name.text:
+            self.people.rename(person, name)
         self.people.add(person, node)
 
     def remote_left(self, node: str, key: str) -> None:
         """Somebody has no connection to that node any more."""
         if person := self.people.find(key):
             self.people.remove(person, node)
+
+    def remote_event(self, event: Event, channel: str) -> None:
+        """Something was said on another node."""
+        if isinstance(event, ChatMessage):
+            self._ids.heard(event.id)
+            room = self.rooms.get(event.room) if event.room is not None else None
+            if room and not room.recall((event,)):
+                return  # whoever is in the room has had it with the history
+            self._introduce(event.from_user, room)
+        self.dispatch(event, channel)
+
+    def recall(self, room: Room, messages: Iterable[ChatMessage], deliver: bool) -> None:
+        """Take over what was said elsewhere; with `deliver`, those in the room hear what they have missed."""
+        for message in room.recall(messages):
+            self._ids.heard(message.id)
+            if deliver:
+                self.dispatch(message, room_channel(room.name))
 
     def evict(self, key: str, notice: Notice) -> None:
         """Somebody else took this name while we were cut off: our connections of that name give way."""
@@ -344,6 +362,12 @@ class Hub:
                 session.send(notice)
                 self.close(session)
                 session.outlet.close(notice.message)
+
+    def _displace(self, guest: Person) -> None:
+        """The guest's name has become an account's: he gives way, here and in what we know of other nodes."""
+        self.evict(guest.key, Notice(NameTaken.code, "This name belongs to an account now."))
+        for node in list(guest.nodes):
+            self.people.remove(guest, node)
 
     # What every command starts with.
 

@@ -1,6 +1,7 @@
 """Which web pages may speak to us through their reader's browser."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 
@@ -23,3 +24,7 @@ class Origins:
             return True
         origin = origin.lower()
         return origin in self._allowed or bool(host) and urlsplit(origin).netloc == host.lower()
+
+    def allows_request(self, origin: str | None, environ: Mapping[str, Any]) -> bool:
+        """The same, as python-engineio asks it."""
+        return self.allows(origin, environ.get("HTTP_HOST"))

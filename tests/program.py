@@ -1,0 +1,89 @@
+"""`python -m webchat.main` as its user starts it, on free ports, and small clients of its TCP doors."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+PATIENCE = 10
+"""Seconds after which something that should have happened has not."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on at the moment."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [sock.getsockname()[1] for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    return ports
+
+
+class Program:
+    """A running server; `with Program() as server:` ends it. Doors that are not named in `flags` get free ports."""
+
+    def __init__(self, *flags: str, cwd: Path | None = None, doors: int | None = None):
+        self.port, self.lines_port, self.braces_port = free_ports(3)
+        given = {"--port": self.port, "--lines-port": self.lines_port, "--braces-port": self.braces_port}
+        command = [sys.executable, "-m", "webchat.main", *flags]
+        command += [str(word) for flag, port in given.items() if flag not in flags for word in (flag, port)]
+        self.process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        env={**os.environ, "PYTHONPATH": str(ROOT)})
+        self.announced = [self.process.stdout.readline().strip() for _ in range(3 if doors is None else doors)]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and wait; returns the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+    def say(self, name: str, *lines: str) -> "LineClient":
+        """Somebody at the door for lines, who says something."""
+        client = LineClient(self.lines_port)
+        client.write(name)
+        client.hear(rf"-!- You are {re.escape(name)}")
+        for line in lines:
+            client.write(line)
+        return client
+
+
+class LineClient:
+    """A socket, some patience, and all that has been heard."""
+
+    def __init__(self, port: int):
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self._file = self._socket.makefile("r", encoding="utf-8", newline="\n")
+
+    def write(self, line: str) -> None:
+        self._socket.sendall(line.encode() + b"\n")
+
+    def hear(self, pattern: str) -> str:
+        """The next line in which the pattern is found. Raises AssertionError at the end of the input."""
+        heard = []
+        for line in self._file:
+            heard.append(line)
+            if re.search(pattern, line):
+                return line.rstrip("\n")
+        raise AssertionError(f"{pattern!r} was not heard, only {heard}")
+
+    def close(self) -> None:
+        with closing(self._socket), closing(self._file):
+            pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()

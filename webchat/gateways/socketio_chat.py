@@ -1,0 +1,97 @@
+"""The chat's door for Socket.IO clients: the browser's page first of all."""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from webchat.chat.errors import BadMessage, ChatError, LoginRequired
+from webchat.chat.events import Event, Notice
+from webchat.chat.hub import Hub
+from webchat.chat.session import Session
+from webchat.codecs import vocabulary
+from webchat.gateways.proxies import Proxies
+from webchat.gateways.socketio import AsyncServer
+
+MAX_MESSAGE = 64 * 1024
+"""Bytes of a packet; 4,096 characters, each escaped as a surrogate pair, with room to spare."""
+
+LOGIN_TIME = 10.0
+"""Seconds that a client which connects first has for its login."""
+
+
+class SocketIOChat:
+    """Binds a Socket.IO server's namespace `/` to the hub.
+
+    A client logs in with the handshake's `auth`, or with the event `connected` afterwards. Either way a refused login
+    leaves nothing behind: no session, no name, no connection.
+    """
+
+    def __init__(self, hub: Hub, server: AsyncServer, proxies: Proxies, login_time: float = LOGIN_TIME):
+        self._hub = hub
+        self._server = server
+        self._proxies = proxies
+        self._login_time = login_time
+        self._sessions: dict[str, Session] = {}
+        server.on("connect", self._connect)
+        server.on("disconnect", self._disconnect)
+        server.on("connected", self._connected)
+        for event in vocabulary.COMMAND_NAMES - {"connected", "login"}:
+            server.on(event, partial(self._request, event))
+
+    def encode(self, event: Event) -> Any:
+        """An event as the frame that all Socket.IO clients share."""
+        return self._server.frame(*vocabulary.payload(event))
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    async def _connect(self, sid: str, environ: dict, auth: Any = None) -> None:
+        session = None
+        try:
+            session = self._hub.open(encode=self.encode, outlet=self._server.outlet(sid),
+                                     address=self._address(environ))
+            self._sessions[sid] = session
+            if isinstance(auth, dict) and "username" in auth:
+                session.send(await self._hub.handle(session, vocabulary.command("connected", auth)))
+            elif auth:
+                raise BadMessage("The auth of a handshake is an object with a username.")
+            else:
+                asyncio.get_running_loop().call_later(self._login_time, self._too_late, session)
+        except ChatError as error:
+            self._disconnect(sid)
+            raise ConnectionRefusedError(str(error), {"code": error.code}) from error
+
+    async def _connected(self, sid: str, auth: Any = None, *_: Any) -> dict:
+        session = self._sessions[sid]
+        try:
+            welcome = await self._hub.handle(session, vocabulary.command("connected", auth))
+        except ChatError as error:
+            if session.person is None:
+                self._hub.close(session)
+                session.send(Notice(error.code, str(error)))
+                # The answer to the request goes out first.
+                asyncio.get_running_loop().call_soon(session.outlet.close, str(error))
+            return vocabulary.refusal(error)
+        session.send(welcome)
+        return vocabulary.acknowledgement(welcome)
+
+    async def _request(self, event: str, sid: str, payload: Any = None, *_: Any) -> dict | None:
+        try:
+            receipt = await self._hub.handle(self._sessions[sid], vocabulary.command(event, payload))
+        except ChatError as error:
+            return vocabulary.refusal(error)
+        return vocabulary.acknowledgement(receipt) if event != "typing" else None
+
+    def _disconnect(self, sid: str, *_: Any) -> None:
+        if session := self._sessions.pop(sid, None):
+            self._hub.close(session)
+
+    def _too_late(self, session: Session) -> None:
+        if session.person is None and not session.closed:
+            error = LoginRequired("Nobody logged in on this connection in time.")
+            session.send(Notice(error.code, str(error)))
+            session.outlet.close(str(error))
+
+    def _address(self, environ: dict) -> str:
+        client = environ["asgi.scope"].get("client")
+        return self._proxies.behind(client[0] if client else "", [environ.get("HTTP_X_FORWARDED_FOR", "")])
