@@ -9,7 +9,8 @@ from webchat.chat.texts import clean
 
 
 @pytest.mark.parametrize("text", [
-    "hello", "  indented\n\ttwice ", "日本語 🙂\ufe0f", "e\u0301", "<b>&amp;</b>", "{ALL}x", "a\u200db", "\u202eabc\u202c",
+    "hello", "  indented\n\ttwice ", "日本語 🙂\ufe0f", "e\u0301", "<b>&amp;</b>", "{ALL}x", "a\u200db",
+    "\u202eabc\u202c",
 ])
 def test_content_is_left_alone(text):
     assert clean(text) == text

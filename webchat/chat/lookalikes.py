@@ -5,8 +5,9 @@ Folding the case before the skeleton would miss a Cyrillic В in `Вob`, folding
 `иван`. Here characters are gathered into classes instead: what looks the same, in either case, is one class, and a
 skeleton writes one member for all of it.
 
-A few letters, most of them Greek, resemble one ASCII letter in one case and another in the other (Ν like N, ν like v).
-Their cases stay apart, because appearance counts for more than case, unless the text as a whole cannot be read as Latin.
+A few letters, most of them Greek, resemble one ASCII letter in one case and another in the other: Ν looks like N, but
+ν like v. Their cases stay apart, because appearance counts for more than case, unless the text as a whole cannot be
+read as Latin.
 """
 
 import json
@@ -38,7 +39,7 @@ def skeleton(text: str) -> str:
 
 
 def mark(char: str) -> str:
-    """What a punctuation mark or symbol looks like: `:` for U+2236 RATIO. Letters, digits and accents are themselves."""
+    """What a punctuation mark or symbol looks like: `:` for U+2236 RATIO. A letter, digit or accent is itself."""
     return skeleton(char) if category(char)[0] in "PS" or category(char) == "Lm" else char
 
 
