@@ -113,14 +113,15 @@ REQUIRES = [
     "python-engineio==4.15.1",  # exactly: gateways/engineio.py overrides its internals
     "python-socketio==5.18.1",  # exactly: gateways/socketio.py overrides its internals
     "redis>=6",
+    "tomlkit>=0.13",
     "tornado>=6.5,<7",
     "uvloop>=0.21; sys_platform != 'win32' and implementation_name == 'cpython'",
     "websockets>=15",
 ]
 DESKTOP = ["PyQt5>=5.15.10"]
 TEST = [
-    *DESKTOP, "aiohttp", "hypothesis", "pexpect", "pytest>=8", "pytest-timeout", "ruff", "selenium>=4", "setuptools",
-    "websocket-client",
+    *DESKTOP, "aiohttp", "hypothesis", "packaging", "pexpect", "playwright>=1.50", "pytest>=8", "pytest-timeout",
+    "ruff", "setuptools", "websocket-client",
 ]
 
 if __name__ == "__main__":

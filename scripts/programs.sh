@@ -3,7 +3,6 @@
 # A program or library that tests need, and Debian's package for it.
 PROGRAMS='
 chromium            chromium
-chromedriver        chromium-driver
 telnet              telnet
 nc.openbsd          netcat-openbsd
 ncat                ncat

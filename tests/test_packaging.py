@@ -144,6 +144,22 @@ def declared(name: str) -> list[Requirement]:
     raise LookupError(name)
 
 
+PACKAGES = {"argon2": "argon2-cffi", "engineio": "python-engineio", "socketio": "python-socketio",
+            "websocket": "websocket-client"}
+"""Where a library's package has another name."""
+
+
+def libraries(path: Path) -> set[str]:
+    """The third-party libraries that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found - set(sys.stdlib_module_names) - {"webchat", "tests", "setup"}
+
+
 class TestRequirements:
     @pytest.mark.parametrize(("name", "files"), [
         ("REQUIRES", ["requirements.txt"]),
@@ -174,18 +190,14 @@ class TestRequirements:
         exact = {each.name for each in declared("REQUIRES") if str(each.specifier).startswith("==")}
         assert exact == {"python-engineio", "python-socketio"}
 
-    def test_every_library_that_webchat_imports_is_declared(self):
-        packages = {"argon2": "argon2-cffi", "engineio": "python-engineio", "socketio": "python-socketio",
-                    "PyQt5": "pyqt5"}
-        own = {canonicalize_name(each.name) for name in ("REQUIRES", "DESKTOP") for each in declared(name)}
-        missing = set()
-        for path in (TOP / "webchat").rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else (
-                    [node.module] if isinstance(node, ast.ImportFrom) and not node.level else [])
-                for top in {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"webchat"}:
-                    if canonicalize_name(packages.get(top, top)) not in own:
-                        missing.add((path.name, top))
+    @pytest.mark.parametrize(("folder", "lists"), [
+        ("webchat", ["REQUIRES", "DESKTOP"]),
+        ("tests", ["REQUIRES", "DESKTOP", "TEST"]),
+    ])
+    def test_every_library_that_is_imported_is_declared(self, folder, lists):
+        own = {canonicalize_name(each.name) for name in lists for each in declared(name)}
+        missing = {(path.name, library) for path in (TOP / folder).rglob("*.py") for library in libraries(path)
+                   if canonicalize_name(PACKAGES.get(library, library)) not in own}
         assert missing == set()
 
 
