@@ -8,9 +8,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 COMMAND = [sys.executable, "-m", "webchat.main"]
 FLAGS = ["--lines-port", "0", "--braces-port", "0", "--message-rate", "0"]
@@ -20,6 +21,7 @@ QUIET = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]
+DESK = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"}
 PASSWORDS = {"Alex": "password", "Sue": "password", "Sandy": "password", "admin": "admin"}
 
 expect.set_options(timeout=5_000)
@@ -55,7 +57,7 @@ class Server:
         """End at once, without a goodbye to anybody."""
         self._end(signal.SIGKILL)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End in good order."""
         self._end(signal.SIGTERM)
 
@@ -76,17 +78,22 @@ class Visitor:
 
     def __init__(self, page: Page, url: str):
         self.page = page
-        self.url = url
         self.name = ""
         self.errors: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", self._heard)
+        self._listeners = {"pageerror": lambda error: self.errors.append(str(error)), "console": self._heard}
+        for event, listener in self._listeners.items():
+            page.on(event, listener)
         page.goto(f"{url}/chat/index.html")
 
     def _heard(self, message) -> None:
         # What Chromium says of a server that is down is the network's affair, not the page's.
         if message.type == "error" and "net::ERR" not in message.text and "WebSocket connection" not in message.text:
-            self.errors.append(message.text)
+            self.errors.append(f"{message.text} {message.location}")
+
+    def part(self) -> None:
+        """Stop listening; the page may go on to another visitor."""
+        for event, listener in self._listeners.items():
+            self.page.remove_listener(event, listener)
 
     @property
     def username(self) -> Locator:
@@ -149,6 +156,7 @@ class Visitor:
         """Log in and be in the chat."""
         self.login(name, PASSWORDS.get(name, "") if password is None else password)
         self.name = f"{name}*" if name in PASSWORDS else name
+        self.status.filter(has_text="Connected as").wait_for()
         expect(self.status).to_have_text(f"Connected as {self.name}")
         return self
 
@@ -163,7 +171,10 @@ class Visitor:
         self.message(name).press("Enter")
 
     def hears(self, text: str, name: str = "Everyone", times: int = 1) -> None:
-        expect(self.log(name).get_by_text(text, exact=True)).to_have_count(times)
+        said = self.log(name).get_by_text(text, exact=True)
+        if times:
+            said.first.wait_for(timeout=5_000)
+        expect(said).to_have_count(times)
 
     def open(self, name: str) -> None:
         self.users.select_option(name)
@@ -175,7 +186,7 @@ class Visitor:
 
 
 class Chromium:
-    """The one Chromium process of all page tests.
+    """The one Chromium process of all page tests, and the browsers in it that are clean and idle.
 
     Playwright's own event loop counts as running for as long as Playwright does, and no other can run in its thread
     meanwhile: tests that need a loop of theirs would fail after the first page test. So it counts only while in use.
@@ -184,41 +195,64 @@ class Chromium:
     def __init__(self):
         self._playwright = sync_playwright().start()
         self._loop = asyncio.get_running_loop()
-        self.browser = self._playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        self._browser = self._playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        self._idle: list[Page] = []
 
     @contextmanager
-    def in_use(self) -> Iterator[Browser]:
+    def in_use(self) -> Iterator["Chromium"]:
         asyncio._set_running_loop(self._loop)
         try:
-            yield self.browser
+            yield self
         finally:
             asyncio._set_running_loop(None)
 
+    def page(self, **options) -> Page:
+        """A page in a browser of its own, set up with those options of Playwright's."""
+        if self._idle and not options:
+            return self._idle.pop()
+        return self._browser.new_context(**DESK | options).new_page()
+
+    def give_back(self, page: Page, origin: str) -> None:
+        """Clean a browser that was set up without options: it costs less than another one."""
+        for other in page.context.pages:
+            if other is not page:
+                other.close()
+        page.set_viewport_size(DESK["viewport"])
+        # Somewhere of the same origin, where no script runs: a blank page would cost a new process.
+        page.goto(f"{origin}/chat/logo.svg")
+        session = page.context.new_cdp_session(page)
+        session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+        session.detach()
+        self._idle.append(page)
+
     def close(self) -> None:
         with self.in_use():
-            self.browser.close()
+            self._browser.close()
             self._playwright.stop()
 
 
 _CHROMIUM = pytest.StashKey[Chromium]()
+_SERVER = pytest.StashKey[Server]()
+
+
+def _shared(config: pytest.Config, key: pytest.StashKey, make: Callable) -> Any:
+    """What all page tests share, made for the first that wants it, in whichever folder that is."""
+    if key not in config.stash:
+        config.stash[key] = made = make()
+        config.add_cleanup(made.close)
+    return config.stash[key]
 
 
 @pytest.fixture
-def browser(pytestconfig) -> Iterator[Browser]:
-    """Chromium, started by the first test that wants it, in whichever folder that is."""
-    if _CHROMIUM not in pytestconfig.stash:
-        pytestconfig.stash[_CHROMIUM] = chromium = Chromium()
-        pytestconfig.add_cleanup(chromium.close)
-    with pytestconfig.stash[_CHROMIUM].in_use() as browser:
-        yield browser
+def chromium(pytestconfig) -> Iterator[Chromium]:
+    with _shared(pytestconfig, _CHROMIUM, Chromium).in_use() as chromium:
+        yield chromium
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """The server of a module's tests."""
-    server = Server()
-    yield server
-    server.stop()
+@pytest.fixture
+def server(pytestconfig) -> Server:
+    """The server that tests share."""
+    return _shared(pytestconfig, _SERVER, Server)
 
 
 @pytest.fixture
@@ -226,33 +260,56 @@ def own_server() -> Iterator[Server]:
     """A server that the test may kill and start again."""
     server = Server()
     yield server
-    server.stop()
+    server.close()
+
+
+class Visits:
+    """Opens the page: `visit()` at the login bar, `visit("ada")` in the chat."""
+
+    def __init__(self, chromium: Chromium, server: Server):
+        self._chromium = chromium
+        self._server = server
+        self._visitors: list[Visitor] = []
+        self._own: list[Page] = []
+        self._lent: list[Page] = []
+
+    def __call__(
+        self, name: str = "", *, of: Visitor | None = None, at: Server | None = None, fresh: bool = False, **options,
+    ) -> Visitor:
+        """`of` is a visitor whose browser the new page shares, else it has one of its own, `fresh` where the test
+        changes the browser itself; `at` is another server; the rest are options of Playwright's context.
+        """
+        visitor = Visitor(self._page(of, fresh, options), (at or self._server).url)
+        self._visitors.append(visitor)
+        return visitor.join(name) if name else visitor
+
+    def _page(self, of: Visitor | None, fresh: bool, options: dict) -> Page:
+        if of:
+            return of.page.context.new_page()
+        page = self._chromium.page(**DESK if fresh else options)
+        (self._own if fresh or options else self._lent).append(page)
+        return page
+
+    def end(self) -> list[str]:
+        """Everybody goes; returns what their pages complained of."""
+        for visitor in self._visitors:
+            visitor.part()
+        for page in self._own:
+            page.context.close()
+        for page in self._lent:
+            if page.is_closed():
+                page.context.close()
+            else:
+                self._chromium.give_back(page, self._server.url)
+        return [error for visitor in self._visitors for error in visitor.errors]
 
 
 @pytest.fixture
-def visit(browser, server) -> Iterator[Callable[..., Visitor]]:
-    """Opens the page in a browser of one's own: `visit()` at the login bar, `visit("ada")` in the chat.
-
-    `of` is a visitor whose browser the new page shares, `at` another server; the rest goes to Playwright's context.
-    A page that logs an error or violates its own Content-Security-Policy fails the test.
-    """
-    contexts, visitors = [], []
-
-    def visit(name: str = "", *, of: Visitor | None = None, at: Server = server, **options) -> Visitor:
-        if of:
-            context = of.page.context
-        else:
-            context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"} | options)
-            contexts.append(context)
-        visitor = Visitor(context.new_page(), at.url)
-        visitors.append(visitor)
-        return visitor.join(name) if name else visitor
-
-    yield visit
-    errors = [error for visitor in visitors for error in visitor.errors]
-    for context in contexts:
-        context.close()
-    assert errors == []
+def visit(chromium, server) -> Iterator[Visits]:
+    """Opens pages. One that logs an error or violates its own Content-Security-Policy fails the test."""
+    visits = Visits(chromium, server)
+    yield visits
+    assert visits.end() == []
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-from tests.page.browser import browser, guest, own_server, server, visit  # noqa: F401
+from tests.page.browser import chromium, guest, own_server, server, visit  # noqa: F401

@@ -176,8 +176,10 @@ def test_long_histories_are_brought_back_piece_by_piece(visit, guest):
 
 def test_the_chat_goes_on_where_the_browser_keeps_nothing(visit, guest):
     bob = visit(guest("bob"))
-    ada = visit()
-    ada.page.add_init_script("Object.defineProperty(window, 'indexedDB', {get() { throw new DOMException('no', 'SecurityError'); }})")
+    ada = visit(fresh=True)
+    ada.page.add_init_script(
+        "Object.defineProperty(window, 'indexedDB', {get() { throw new DOMException('no', 'SecurityError'); }})",
+    )
     ada.page.reload()
     ada.join(guest("ada"))
     ada.open(bob.name)

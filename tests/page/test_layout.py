@@ -37,8 +37,9 @@ def with_others(visit, guest):
         visitor.page.evaluate(
             """async (names) => {
                 const {io} = await import(new URL("vendor/socket.io.esm.min.js", document.baseURI));
+                const options = {forceNew: true, transports: ["websocket"]};
                 await Promise.all(names.map((username) => new Promise((resolve) => {
-                    io(location.origin, {forceNew: true, transports: ["websocket"], auth: {username}}).once("welcome", resolve);
+                    io(location.origin, {...options, auth: {username}}).once("welcome", resolve);
                 })));
             }""", names,
         )

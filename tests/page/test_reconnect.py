@@ -13,7 +13,7 @@ BACK_MS = 20_000
 @pytest.fixture
 def two(visit, own_server, guest) -> tuple[Visitor, Visitor]:
     """Two people in the chat of a server that may be killed."""
-    return tuple(visit(at=own_server).join(guest(name)) for name in ("ada", "bob"))
+    return tuple(visit(at=own_server, fresh=True).join(guest(name)) for name in ("ada", "bob"))
 
 
 def back(*visitors: Visitor) -> None:
@@ -82,7 +82,7 @@ def test_rooms_are_entered_again_with_what_was_said(visit, own_server):
 
 def test_a_server_that_stops_in_good_order_is_found_again_too(two, own_server):
     ada, bob = two
-    own_server.stop()
+    own_server.close()
     expect(ada.status).to_have_text("Reconnecting…")
     own_server.start()
     back(ada, bob)

@@ -73,7 +73,7 @@ def test_the_day_is_marked_once(two):
     ada.say("one")
     ada.say("two")
     ada.hears("two")
-    day = ada.page.evaluate("new Intl.DateTimeFormat('en-GB', {weekday: 'long', day: 'numeric', month: 'long'}).format()")
+    day = ada.page.evaluate("new Date().toLocaleDateString('en-GB', {weekday: 'long', day: 'numeric', month: 'long'})")
     expect(ada.log().get_by_text(day)).to_have_count(1)
 
 
@@ -92,7 +92,8 @@ def test_the_end_stays_in_view_when_boxes_change_their_size(two):
     bob.open(ada.name)
     bob.page.set_viewport_size({"width": 700, "height": 500})
     expect(bob.region(ada.name)).to_be_visible()
-    bob.page.wait_for_function("log => log.scrollHeight - log.clientHeight - log.scrollTop < 2", arg=bob.log().element_handle())
+    at_the_end = "log => log.scrollHeight - log.clientHeight - log.scrollTop < 2"
+    bob.page.wait_for_function(at_the_end, arg=bob.log().element_handle())
 
 
 def test_whoever_reads_further_up_is_not_moved_and_told_of_new_messages(two):

@@ -1,0 +1,1 @@
+from tests.page.browser import chromium, guest, server, visit  # noqa: F401
