@@ -140,7 +140,13 @@ class SendQueue:
         chunks = self.chunks
         if not chunks:
             return
-        if self._backlog is not None or self._send is None or self.stream.writing():
+        stream = self.stream
+        # The last of these is `stream.writing()` without its two calls: this runs once for every listener.
+        if (
+            self._backlog is not None
+            or self._send is None
+            or stream._total_write_index != stream._total_write_done_index
+        ):
             self._hold(chunks)
             return
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -150,7 +156,7 @@ class SendQueue:
             taken = 0
         except OSError as error:  # reset by the peer, or closed on this side: what follows has nowhere to go
             self.close()
-            self.stream.close(exc_info=error)
+            stream.close(exc_info=error)
             return
         if taken == len(data):
             chunks.clear()
