@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -54,10 +54,8 @@ class Link:
 
     def __init__(self, url: str, timing: Timing, *, session: Callable[[], Awaitable[None]],
                  collect: Callable[[], Iterable[Command]], heard: Callable[[str, bytes], None],
-                 lost: Callable[[], None]):
+                 lost: Callable[[], None], counts: Counter[str]):
         self.up = False
-        self.connected = 0
-        self.errors = 0
         self.problem = "not connected yet"
         self.tried = asyncio.Event()
         self._pool = ConnectionPool.from_url(url, protocol=2, socket_timeout=timing.patience,
@@ -69,6 +67,8 @@ class Link:
         self._wanted: set[str] = set()
         self._confirmed: dict[str, asyncio.Future] = {}
         self._subscriptions: deque[Command] = deque()
+        self._counts = counts
+        self._was_up = False
         self._said = -math.inf
 
     @property
@@ -168,7 +168,8 @@ class Link:
 
     def _open(self) -> None:
         self.up = True
-        self.connected += 1
+        self._counts["reconnects"] += self._was_up
+        self._was_up = True
         self._confirmed = {channel: asyncio.get_running_loop().create_future() for channel in self._wanted}
         self._subscriptions.extend(("SSUBSCRIBE", channel) for channel in self._wanted)
         self._work.set()
@@ -218,7 +219,7 @@ class Link:
         except ReadOnlyError:
             raise  # a replica by now: the primary is behind a new connection
         except ResponseError as error:
-            self.errors += 1
+            self._counts["refused"] += 1
             if reply is None:
                 self.say(logging.WARNING, "Redis refused a command: %s", error)
             elif not reply.done():

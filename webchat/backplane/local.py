@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections import Counter
 
 from webchat.chat.errors import NameTaken
 from webchat.chat.events import Event
@@ -28,6 +29,7 @@ class Backplane:
     """
 
     def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()  # of what `/metrics` shows of the others
         self._tokens: dict[str, str] = {}
 
     def attach(self, hub) -> None:

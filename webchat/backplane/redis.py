@@ -32,7 +32,7 @@ TOGETHER = 100
 TICK = 0.25
 """Seconds between two looks at who has not been heard of."""
 
-COUNTS = ("published", "received", "dropped", "junk", "reconnects")
+COUNTS = ("published", "received", "dropped", "junk", "reconnects", "refused")
 
 ROOM, USER = "room:", "user:"
 
@@ -40,18 +40,18 @@ ROOM, USER = "room:", "user:"
 class Backplane:
     """See `webchat.backplane.local.Backplane` for the contract.
 
-    `key` signs what nodes tell each other. Counts since the start: `published` and `received` items, `dropped` (not
-    sent, because Redis was away or too slow), `junk` (frames that no node of ours sent), `reconnects`.
+    `key` signs what nodes tell each other. `counts` since the start: items `published`, `received` and `dropped` (not
+    sent, because Redis was away or too slow), frames that were `junk` (not of a node of ours), `reconnects`, and
+    commands that Redis `refused`.
     """
 
     def __init__(self, url: str, key: str | None = None, *, timing: Timing | None = None):
         self.node = secrets.token_hex(8)
-        self.published = self.received = self.dropped = 0
-        self._junk = 0
+        self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
         self._timing = timing or Timing()
         self._codec = Codec(self.node, key or "")
         self._link = Link(url, self._timing, session=self._session, collect=self._collect, heard=self._heard,
-                          lost=self._lost)
+                          lost=self._lost, counts=self.counts)
         self._prefix = f"webchat{self._link.database or ''}"
         self._everyone = f"{self._prefix}:all"
         self._outgoing: list[tuple[str, list[Item]]] = []
@@ -67,7 +67,8 @@ class Backplane:
         self._claims = Claims(self.node, self._prefix, hub, self._timing, self._link, lambda: self._nodes)
         self._nodes = Nodes(hub, self._claims.held, self._post_to_node, lambda: self._awake,
                             lambda node: self._rooms.dropped(node))
-        self._rooms = Rooms(self._prefix, hub, self._codec, self._link, self._nodes, self._post, self._claims.lease_of)
+        self._rooms = Rooms(self._prefix, hub, self._codec, self._link, self._nodes, self._post,
+                            self._claims.lease_of, self.counts)
 
     async def start(self) -> None:
         """Join the others, if Redis answers: what they know is known when this returns."""
@@ -134,18 +135,6 @@ class Backplane:
         return {"status": "degraded", "backplane": "redis", "nodes": 1 + len(self._nodes),
                 "reason": f"Redis is away ({self._link.problem}); new names are refused."}
 
-    @property
-    def junk(self) -> int:
-        return self._junk + self._rooms.junk
-
-    @property
-    def reconnects(self) -> int:
-        return max(0, self._link.connected - 1)
-
-    def counts(self) -> Counter[str]:
-        """What `/metrics` shows of the backplane."""
-        return Counter({each: getattr(self, each) for each in COUNTS})
-
     # What the others are told.
 
     def _listening(self, channel: str) -> Iterator[str]:
@@ -164,7 +153,7 @@ class Backplane:
     def _post(self, item: Item, channel: str) -> None:
         """Have an item sent with the next round trip; those for one channel share a frame, in the order they came."""
         if not self._link.up or self._waiting >= BACKLOG:
-            self.dropped += 1
+            self.counts["dropped"] += 1
             return
         self._waiting += 1
         if self._outgoing and self._outgoing[-1][0] == channel and len(self._outgoing[-1][1]) < TOGETHER:
@@ -177,13 +166,13 @@ class Backplane:
         yield from self._rooms.collect()  # first kept, then told: who comes in between has it in one way at least
         outgoing, self._outgoing, self._waiting = self._outgoing, [], 0
         for channel, items in outgoing:
-            self.published += len(items)
+            self.counts["published"] += len(items)
             for frame in self._codec.encode(channel, items):
                 yield "SPUBLISH", channel, frame
 
     def _lost(self) -> None:
         """The link is gone, and with it what was queued."""
-        self.dropped += self._waiting
+        self.counts["dropped"] += self._waiting
         self._outgoing, self._waiting = [], 0
         self._rooms.lost()
         if self._ready.is_set():
@@ -196,13 +185,13 @@ class Backplane:
         try:
             frame = self._codec.decode(channel, data)
         except Junk as junk:
-            self._junk += 1
+            self.counts["junk"] += 1
             self._link.say(logging.WARNING, "A frame on %s was dropped. %s", channel, junk)
             return
         if frame.node == self.node:
             self._heard_self = self._awake
             return
-        self.received += len(frame.items)
+        self.counts["received"] += len(frame.items)
         self._nodes.alive(frame.node)
         for item in frame.items:
             try:

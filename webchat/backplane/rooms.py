@@ -5,7 +5,7 @@ Both go away an hour after the last node stopped refreshing them.
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from redis.exceptions import ResponseError
@@ -48,8 +48,7 @@ class Rooms:
     """
 
     def __init__(self, prefix: str, hub, codec: Codec, link: Link, nodes: Nodes, post: Callable[[Item, str], None],
-                 lease_of: Callable[[str], str]):
-        self.junk = 0
+                 lease_of: Callable[[str], str], counts: Counter[str]):
         self._prefix = prefix
         self._hub = hub
         self._codec = codec
@@ -57,6 +56,7 @@ class Rooms:
         self._nodes = nodes
         self._post = post
         self._lease_of = lease_of
+        self._counts = counts
         self._places: dict[str, Place] = {}
         self._said: defaultdict[str, list[ChatMessage]] = defaultdict(list)
         self._unsaved: dict[str, Room] = {}
@@ -196,7 +196,7 @@ class Rooms:
             try:
                 messages.append(self._codec.kept(self._history(name), each))
             except Junk:
-                self.junk += 1
+                self._counts["junk"] += 1
         return messages
 
     def _apply(self, room: Room, node: str, item: Occupants) -> None:

@@ -1,0 +1,33 @@
+"""Keeps long-polling away from an ASGI Socket.IO endpoint that cannot serve it, and says why."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+App = Callable[[dict[str, Any], Callable, Callable], Awaitable[None]]
+
+HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+
+SHARED_PORT = (
+    "This server runs several processes on one port, and each request of a long-polling session would reach any of "
+    "them: connect with the WebSocket transport, or through a proxy that gives each process a port of its own."
+)
+
+
+def websocket_only(app: App, why: str = SHARED_PORT) -> App:
+    """The same application, but a long-polling request is answered with 400 and the reason.
+
+    The answer has the form of Engine.IO's own, with the code of an unknown transport (0).
+    """
+    body = json.dumps({"code": 0, "message": why}).encode()
+
+    async def guarded(scope: dict[str, Any], receive: Callable, send: Callable) -> None:
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        if scope["type"] != "http" or query.get("transport") != ["polling"]:
+            await app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 400, "headers": HEADERS})
+        await send({"type": "http.response.body", "body": body})
+
+    return guarded
