@@ -9,14 +9,17 @@ import signal
 import socket
 import ssl
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from socketio import ASGIApp
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from webchat import supervisor
 from webchat.backplane import local
 from webchat.chat import accounts
 from webchat.chat.accounts import Accounts, AccountsError
@@ -25,13 +28,14 @@ from webchat.config import Config
 from webchat.gateways import asgi, pages, websocket
 from webchat.gateways.braces import BraceServer
 from webchat.gateways.http import MAX_BODY, HTTPServer
+from webchat.gateways.lines import LineServer
 from webchat.gateways.metrics import Metrics
+from webchat.gateways.one_transport import websocket_only
 from webchat.gateways.origins import Origins
 from webchat.gateways.outbox import Outbox
 from webchat.gateways.proxies import Proxies
 from webchat.gateways.socketio import AsyncServer
 from webchat.gateways.socketio_chat import MAX_MESSAGE, SocketIOChat
-from webchat.gateways.lines import LineServer
 
 log = logging.getLogger(__name__)
 
@@ -56,15 +60,12 @@ class Server:
         self._hashing = ThreadPoolExecutor(HASHES_AT_ONCE, "password")
         self._doors: list[Any] = []
 
-    async def start(self, reuse_port: bool = False) -> list[str]:
-        """Open the doors; returns a line for each, with its address. Raises CannotStart, and nothing is open then.
-
-        With `reuse_port` other processes may listen on the same addresses.
-        """
+    async def start(self) -> list[str]:
+        """Open the doors; returns a line for each, with its address. Raises CannotStart, and nothing is open then."""
         config = self.config
         known = self._load_accounts()
         tls = _tls(config)
-        sockets = _bind(config, reuse_port)
+        sockets = _bind(config, reuse_port=config.workers > 1)
         loop = asyncio.get_running_loop()
         self.backplane = _backplane(config)
         self.hub = Hub(known, self.backplane, loop, history=config.history, message_rate=config.message_rate,
@@ -93,7 +94,7 @@ class Server:
     def reload_accounts(self) -> None:
         """Read the accounts file again; a bad one changes nothing. Nobody is dropped."""
         try:
-            self.hub.accounts = self._load_accounts()
+            self.hub.accounts = self._load_accounts(failures=self.hub.accounts.failures)
             log.info("The accounts were read again.")
         except CannotStart as error:
             log.error("The accounts stay as they were: %s", error)
@@ -102,14 +103,16 @@ class Server:
         """What `/healthz` says."""
         return {**self.backplane.health(), "users": len(self.hub.people), "connections": len(self.hub.sessions)}
 
-    def _load_accounts(self) -> Accounts:
+    def _load_accounts(self, **options: Any) -> Accounts:
         run = partial(asyncio.get_running_loop().run_in_executor, self._hashing)
         try:
             if self.config.accounts:
-                return accounts.load(self.config.accounts, run=run)
+                return accounts.load(self.config.accounts, run, **options)
         except AccountsError as error:
             raise CannotStart(str(error)) from error
-        return accounts.demo_accounts(run=run) if self.config.has_demo_accounts else Accounts((), run=run)
+        if self.config.has_demo_accounts:
+            return accounts.demo_accounts(run, **options)
+        return Accounts((), run, **options)
 
     def _application(self) -> Application:
         config = self.config
@@ -117,11 +120,14 @@ class Server:
         self._socketio = AsyncServer(
             async_mode="asgi", async_handlers=False, cors_allowed_origins=origins.allows_request, connect_timeout=10,
             max_attachments=0, max_http_buffer_size=MAX_MESSAGE)
+        socketio_app = ASGIApp(self._socketio)
+        if config.workers > 1:
+            socketio_app = websocket_only(socketio_app)
         self._chat = SocketIOChat(self.hub, self._socketio, proxies)
         metrics = self._metrics()
         return Application(
             [
-                *asgi.mount(r"/socket\.io/.*", ASGIApp(self._socketio), outbox=self.outbox,
+                *asgi.mount(r"/socket\.io/.*", socketio_app, outbox=self.outbox,
                             max_body_size=MAX_BODY, max_message_size=MAX_MESSAGE),
                 *websocket.routes(self.hub, self.outbox, origins, proxies),
                 *pages.routes(health=self.health, registry=metrics.registry, proxies=proxies,
@@ -131,8 +137,11 @@ class Server:
 
     def _metrics(self) -> Metrics:
         metrics = Metrics()
-        metrics.refusals = self.hub.refused
-        metrics.messages = self.hub.published
+        metrics.refusals = self.hub.refusals
+        metrics.messages = self.hub.messages
+        metrics.backplane = self.backplane.counts
+        metrics.watch("degraded", "1 while Redis is away, and new names are refused.",
+                      lambda: self.backplane.health()["status"] != "ok")
         metrics.watch("users", "People in the chat, on all its servers.", lambda: len(self.hub.people))
         metrics.watch("connections", "Connections to this server.", lambda: len(self.hub.sessions))
         return metrics
@@ -143,11 +152,14 @@ class Server:
         yield from (door.drain(GOING_DOWN) for door in self._doors if hasattr(door, "drain"))
 
 
-async def serve(config: Config, stopping: asyncio.Event | None = None) -> None:
+def _print(doors: Sequence[str]) -> None:
+    print("\n".join(doors), flush=True)
+
+
+async def serve(config: Config, announce: supervisor.Announce = _print) -> None:
     """Run the chat until SIGTERM or SIGINT; SIGHUP reads the accounts again. Raises CannotStart."""
-    server, stopping, loop = Server(config), stopping or asyncio.Event(), asyncio.get_running_loop()
-    for address in await server.start():
-        print(address, flush=True)
+    server, stopping, loop = Server(config), asyncio.Event(), asyncio.get_running_loop()
+    announce(await server.start())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, server.reload_accounts)
@@ -163,8 +175,21 @@ def run(config: Config) -> int:
     logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     _raise_descriptor_limit()
     try:
+        if config.workers == 1:
+            return _work(config, _print)
+        for sock in chain.from_iterable(_bind(config, reuse_port=False).values()):
+            sock.close()  # nobody else has the ports, not even somebody who would share them
+    except CannotStart as error:
+        print(error, file=sys.stderr)
+        return 1
+    return supervisor.run(config.workers, partial(_work, config))
+
+
+def _work(config: Config, announce: supervisor.Announce) -> int:
+    """One process: serve on an event loop of its own. Returns the exit status."""
+    try:
         with asyncio.Runner(loop_factory=_new_event_loop) as runner:
-            runner.run(serve(config))
+            runner.run(serve(config, announce))
     except CannotStart as error:
         print(error, file=sys.stderr)
         return 1

@@ -12,7 +12,7 @@ from webchat.chat import names
 from webchat.chat.accounts import Account, Accounts
 from webchat.chat.changes import Changes
 from webchat.chat.errors import (
-    BadMessage, LoginRequired, NameTaken, NoSuchUser, NotAMember, NotInRoom, ServerFull, SlowDown,
+    BadMessage, ChatError, LoginRequired, NameTaken, NoSuchUser, NotAMember, NotInRoom, ServerFull, SlowDown,
 )
 from webchat.chat.events import (
     ChatMessage, Command, Event, Join, Joined, Login, Notice, Part, Receipt, Rename, Say, Sent, Tell, Type, Typing,
@@ -47,7 +47,8 @@ class Hub:
 
     `backplane` joins it to others (see `webchat.backplane.local.Backplane` for its contract). `clock` gives `time()`
     (seconds, any origin) and `call_later(seconds, callable)`, as an asyncio loop does. `message_rate` is messages a
-    second and user (0: no limit), `history` messages a room, `capacity` connections at once (0: no limit).
+    second and user (0: no limit), `history` messages a room, `capacity` connections at once (0: no limit). `messages`
+    counts what was said, by whom it was for, and `refusals` what was not done, by code.
     """
 
     def __init__(self, accounts: Accounts, backplane, clock, *, history: int = 10, message_rate: float = 0,
@@ -57,8 +58,8 @@ class Hub:
         self.everyone = Audience()
         self.people = People(Changes(lambda: clock.call_later(GATHERING, self.tell_presence)))
         self.rooms: dict[str, Room] = {}
-        self.refused: Counter[str] = Counter()
-        self.published: Counter[str] = Counter()
+        self.messages: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
         self._backplane = backplane
         self._clock = clock
         self._history = history
@@ -94,7 +95,11 @@ class Hub:
 
         Raises ChatError when it is refused; the session is then what it was before.
         """
-        return await self._handlers[type(command)](session, command)
+        try:
+            return await self._handlers[type(command)](session, command)
+        except ChatError as error:
+            self.refusals[error.code] += 1
+            raise
 
     # Login: one step that happens wholly or not.
 
@@ -137,14 +142,15 @@ class Hub:
         mine = session.person if session.person and session.person.key == name.key else None
         token = mine.token if mine else getattr(command, "token", "")
         self._claims[name.key] += 1
+        granted = False
         try:
             token = await self._backplane.claim(name, authenticated, token)
+            granted = not session.closed
         finally:
-            self._claims[name.key] -= 1
-            if not self._claims[name.key]:
-                del self._claims[name.key]
-        if session.closed:
-            self._release(name.key)
+            self._claims -= Counter([name.key])
+            if not granted:
+                self._release(name.key)
+        if not granted:
             raise BadMessage("The connection ended during the login.")
         person = self.people.find(name.key)
         if person is None or person.authenticated != authenticated:
@@ -232,7 +238,6 @@ class Hub:
 
     def publish(self, event: Event, channel: str, skip: Session | None = None) -> None:
         """Send an event of this process to a channel: here at once, and to the other processes that listen to it."""
-        self.published[type(event).__name__] += 1
         self.dispatch(event, channel, skip)
         self._backplane.publish(event, channel)
 
@@ -252,6 +257,7 @@ class Hub:
         return person and person.sessions
 
     def _message(self, person: Person, text: str, room: str | None = None, to_user: str | None = None) -> ChatMessage:
+        self.messages["room" if room else "user" if to_user else "everyone"] += 1
         id, time = self._ids()
         return ChatMessage(id, time, person.shown, person.authenticated, text, room, to_user)
 

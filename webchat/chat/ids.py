@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 
 class Ids:
@@ -22,3 +23,8 @@ class Ids:
         now = int(self._clock() * 1000)
         self._last = max(self._last + 1, now << 16)
         return f"{self._last:016x}{self._node}", now
+
+    def heard(self, id: str) -> None:
+        """An id of another process: ours that follow sort after it, whatever the two machines' clocks say."""
+        with suppress(ValueError):
+            self._last = max(self._last, int(id[:16], 16))

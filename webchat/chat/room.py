@@ -1,6 +1,7 @@
 """A group's room: who is in it, and the last that was said."""
 
 from collections import Counter, deque
+from collections.abc import Iterable
 
 from webchat.chat.changes import Changes
 from webchat.chat.events import ChatMessage
@@ -16,6 +17,7 @@ class Room:
 
     def __init__(self, name: str, history: int, changes: Changes):
         self.name = name
+        self.limit = history
         self.changes = changes
         self.sessions = Audience()
         self.elsewhere: dict[str, frozenset[str]] = {}
@@ -30,11 +32,18 @@ class Room:
     def remember(self, message: ChatMessage) -> None:
         self._last.append(message)
 
-    def recall(self, messages: tuple[ChatMessage, ...]) -> None:
-        """Take over what was said on other nodes; what is known already stays once, in the order of the ids."""
-        known = {message.id: message for message in (*messages, *self._last)}
+    def recall(self, messages: Iterable[ChatMessage]) -> list[ChatMessage]:
+        """Take over what was said on other nodes, in the order of the ids; returns those that were not known yet."""
+        last = {message.id: message for message in self._last}
+        new = {message.id: message for message in messages if message.id not in last}
+        known = last | new
         self._last.clear()
         self._last.extend(known[id] for id in sorted(known))
+        return [new[id] for id in sorted(new)]
+
+    def forget(self) -> None:
+        """Others know better what was said last."""
+        self._last.clear()
 
     def members(self) -> tuple[str, ...]:
         """The shown names of those who are in the room, each once."""
