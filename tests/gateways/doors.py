@@ -1,6 +1,7 @@
 """A hub with TCP doors, and peers that connect to them as any socket program would."""
 
 import asyncio
+import os
 import socket
 import struct
 
@@ -14,8 +15,10 @@ from webchat.gateways.braces import BraceServer
 from webchat.gateways.lines import LineServer
 from webchat.gateways.outbox import Outbox
 
-PATIENCE = 5.0
-"""Seconds after which something that does not come is missing."""
+PATIENCE = 15.0
+"""Seconds after which something that does not come is missing; a busy machine is no failure."""
+
+os.environ.setdefault("ASYNC_TEST_TIMEOUT", str(2 * PATIENCE))
 
 
 class Peer:

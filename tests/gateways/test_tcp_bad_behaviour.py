@@ -4,6 +4,7 @@ import asyncio
 import gc
 import socket
 
+from tornado.iostream import StreamClosedError
 from tornado.testing import gen_test
 
 from tests.gateways.doors import DoorTest
@@ -165,13 +166,46 @@ class Behaviour(Ears):
         assert "left" not in await self.hear(ada, "Hugo", "hello")
 
     @gen_test
+    async def test_somebody_whose_bytes_are_always_there_leaves_others_their_turn(self):
+        port = self.open_it()
+        hugo = await self.enter(port, "Hugo")
+        [connection] = self.doors[0].connections
+        ada = await self.enter(port, "ada")
+        reads = iter(range(20_000))
+
+        def read_bytes(*_, **__):
+            future = asyncio.get_running_loop().create_future()
+            if next(reads, None) is None:
+                future.set_exception(StreamClosedError())
+            else:
+                future.set_result(self.unfinished.encode())
+            return future
+
+        connection.stream.read_bytes = read_bytes
+        hugo.send(self.unfinished)
+        ada.send(self.saying("may I?"))
+        ada.send(self.saying("thank you"))
+        await self.hear(hugo, "ada", "thank you")
+        assert next(reads, None) is not None
+
+    @gen_test
+    async def test_somebody_who_keeps_a_closed_connection_open_is_not_waited_for(self):
+        port = self.open_it(linger=0.1, login_tries=1)
+        peer = await self.connect(port)
+        peer.send(self.naming("ALL"))
+        await peer.ended()
+        for connection in list(self.doors[0].connections):
+            await asyncio.wait_for(connection.task, 5)
+        assert not self.doors[0].connections
+
+    @gen_test
     async def test_one_too_many_is_told_so(self):
         self.hub._capacity = 1
         port = self.open_it()
         await self.enter(port, "Hugo")
         assert "no room for another connection" in await (await self.connect(port)).ended()
 
-    @gen_test(timeout=20)
+    @gen_test
     async def test_a_thousand_connects_in_a_row_leave_nothing_behind(self):
         port = self.open_it()
         ada = await self.enter(port, "ada")
@@ -209,7 +243,7 @@ class SlowReaders(Ears):
             count += 1
         return count
 
-    @gen_test(timeout=20)
+    @gen_test
     async def test_when_too_much_waits_for_him(self):
         port = self.open_it()
         ada, hugo = await self.enter(port, "ada"), await self.enter(port, "Hugo")
@@ -222,7 +256,7 @@ class SlowReaders(Ears):
         hugo.send(self.saying("still here"))
         await self.hear(ada, "Hugo", "still here")
 
-    @gen_test(timeout=20)
+    @gen_test
     async def test_when_he_takes_nothing_for_too_long(self):
         port = self.open_it()
         ada, hugo = await self.enter(port, "ada"), await self.enter(port, "Hugo")

@@ -3,6 +3,7 @@
 from tornado.testing import gen_test
 
 from tests.gateways.doors import DoorTest
+from tests.uv import OnUvloop
 from webchat.gateways.braces import EASY, GAP, Pacer
 
 
@@ -139,6 +140,14 @@ class WithoutNewlines(DoorTest):
         hugo.send(" ")
         await hugo.ended()
         await ada.until("{ALL}Hugo has left the chat.\n")
+
+
+class WithNewlinesOnUvloop(OnUvloop, WithNewlines):
+    pass
+
+
+class WithoutNewlinesOnUvloop(OnUvloop, WithoutNewlines):
+    pass
 
 
 class Timer:

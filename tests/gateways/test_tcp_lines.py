@@ -3,6 +3,7 @@
 from tornado.testing import gen_test
 
 from tests.gateways.doors import DoorTest
+from tests.uv import OnUvloop
 from webchat.codecs.commands import COMMANDS
 
 
@@ -224,14 +225,14 @@ class HomeMade(DoorTest):
         await hugo.until("-!- You are Hugo.")
 
     @gen_test
-    async def test_the_last_line_of_a_file_needs_no_newline_and_gets_its_answer(self):
+    async def test_a_file_sent_through_a_pipe_is_said_to_its_last_line_and_gets_its_answers(self):
         port = self.open_lines()
         ada, pipe = await self.typist(port, "ada"), await self.connect(port)
-        pipe.send("bot\ndone\n/users")
+        pipe.send("bot\n/users\none\nthe last needs no newline")
         pipe.half_close()
-        await ada.until("bot: done\n")
+        await ada.until("bot: one\nbot: the last needs no newline\n")
         await ada.until("-!- bot has left\n")
-        assert "-!- You are bot." in await pipe.ended()
+        assert "-!- 2 here: ada | bot\n" in await pipe.ended()
 
 
 class Ending(DoorTest):
@@ -244,3 +245,11 @@ class Ending(DoorTest):
         for peer in (hugo, stranger):
             assert (await peer.ended()).endswith("-!- The server is going down.\n")
         assert not self.hub.sessions
+
+
+class TalkingOnUvloop(OnUvloop, Talking):
+    pass
+
+
+class HomeMadeOnUvloop(OnUvloop, HomeMade):
+    pass

@@ -35,7 +35,7 @@ def run(server):
             if shutil.which(command[0]) is None:
                 pytest.skip(f"{command[0]} is not installed")
             arguments = [argument.format(port=server.lines_port) for argument in command[1:]]
-            return stack.enter_context(pexpect.spawn(command[0], arguments, timeout=5, encoding="utf-8"))
+            return stack.enter_context(pexpect.spawn(command[0], arguments, timeout=15, encoding="utf-8"))
         yield start
 
 
@@ -106,7 +106,7 @@ def test_a_pipe_says_its_lines_and_shows_the_answers(server, run, command):
     arguments = [argument.format(port=server.lines_port) for argument in command]
     bot = f"bot{next(NUMBERS)}"
     lines = f"{bot}: deploy started\ndeploy done\n/users\n".encode()
-    done = subprocess.run(arguments, input=lines, capture_output=True, timeout=5)
+    done = subprocess.run(arguments, input=lines, capture_output=True, timeout=15)
     watcher.expect_exact(f"{bot}: deploy started\r\n{bot}: deploy done\r\n")
     watcher.expect_exact(f"-!- {bot} has left")
     assert f"{watcher.person} | {bot}" in done.stdout.decode().split("/help")[-1]
