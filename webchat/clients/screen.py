@@ -1,0 +1,127 @@
+"""A terminal that one talks in: what is heard appears above the line that one is typing."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+from prompt_toolkit import PromptSession, print_formatted_text
+from prompt_toolkit.application import run_in_terminal
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.styles import Style
+
+from webchat.clients.colours import Colours
+from webchat.clients.completion import ChatCompleter, WordCompleter
+from webchat.clients.link import Link, is_goodbye
+from webchat.clients.transcript import Item, printable, styled
+
+GREY = "#767676"
+"""As far from black as from white."""
+
+STYLE = Style.from_dict({
+    "time": f"fg:{GREY}", "server": f"fg:{GREY}", "room": f"fg:{GREY} bold", "private": "reverse", "own": "bold",
+    "bottom-toolbar": "noreverse fg:#ffffff bg:#3a3a3a", "online": "fg:#87d787", "offline": "fg:#ffaf5f",
+    "hint": "bold",
+})
+
+class Screen:
+    """One terminal. Nothing that was typed is kept on the disk, and a line with a password not even in the history."""
+
+    def __init__(self, **terminal):
+        """`terminal`: prompt_toolkit's `input` and `output`; by default those of the process."""
+        self._terminal = terminal
+        self._asking = PromptSession(**terminal)
+        self._colours = Colours()
+        self._unprinted: list[Item] = []
+        self._printing: asyncio.Task[None] | None = None
+        self._link: Link | None = None
+        self._hint = ""
+
+    def attach(self, link: Link) -> None:
+        """The link that what is typed goes to."""
+        self._link = link
+        self._talking = PromptSession(
+            message=self._prompt, bottom_toolbar=self._toolbar, style=STYLE, history=_DiscreetHistory(),
+            completer=ChatCompleter(link.here), complete_while_typing=False, key_bindings=self._bindings(),
+            erase_when_done=True, include_default_pygments_style=False, **self._terminal)
+
+    def refresh(self) -> None:
+        """The link's status is another."""
+        if self._link and self._link.online:
+            self._hint = ""
+        if self._link:
+            self._talking.app.invalidate()
+
+    def show(self, item: Item) -> None:
+        """Print an item above the line that is being typed; those of one moment are printed together."""
+        self._unprinted.append(item)
+        if self._printing is None or self._printing.done():
+            self._printing = asyncio.get_running_loop().create_task(self._print())
+
+    async def settle(self) -> None:
+        """Wait until all has been printed."""
+        if self._printing:
+            await self._printing
+
+    async def ask(self, question: str, hidden: bool = False, words: Iterable[str] = ()) -> str:
+        """An answer in one line, without the spaces around it; a hidden one as it is. Raises EOFError."""
+        await self.settle()
+        answer = await self._asking.prompt_async(
+            question, is_password=hidden, completer=WordCompleter(lambda: words), complete_while_typing=False)
+        return answer if hidden else answer.strip()
+
+    async def line(self, draft: str = "") -> str:
+        """The next line typed, which begins as `draft`. Raises EOFError, KeyboardInterrupt for a goodbye."""
+        return await self._talking.prompt_async(default=draft)
+
+    async def _print(self) -> None:
+        while self._unprinted:
+            items, self._unprinted = self._unprinted, []
+            await run_in_terminal(lambda items=items: self._write(items))
+
+    def _write(self, items: list[Item]) -> None:
+        own, now = (self._link.here.name if self._link else ""), time.time()
+        lines = [line for item in items for line in styled(item, self._colours, own, now)]
+        output = {"output": self._terminal["output"]} if "output" in self._terminal else {}
+        for line in lines:
+            print_formatted_text(FormattedText(line), style=STYLE, include_default_pygments_style=False, **output)
+
+    def _prompt(self) -> FormattedText:
+        here = self._link.here
+        room = [("class:room", f" #{printable(here.room)}")] if here.room else []
+        return FormattedText([("class:own", printable(here.name)), *room, ("", "> ")])
+
+    def _toolbar(self) -> FormattedText:
+        link = self._link
+        if not link.online:
+            return FormattedText([("class:offline", f" ○ {printable(link.status)} "), ("class:hint", self._hint)])
+        count = len(link.here.people)
+        where = f"in #{printable(link.here.room)}" if link.here.room else "to everyone"
+        return FormattedText([("class:online", " ● "), ("", f"{link.status} as {printable(link.here.name)} · {where} · "
+                                                         f"{count} here · /help · Ctrl-D leaves ")])
+
+    def _bindings(self) -> KeyBindings:
+        bindings = KeyBindings()
+
+        @bindings.add("enter", filter=Condition(lambda: not self._link.online))
+        def keep(event: KeyPressEvent) -> None:
+            """What cannot be sent stays where it can be changed."""
+            text = event.current_buffer.text
+            if is_goodbye(text):
+                event.current_buffer.validate_and_handle()
+            elif text.strip():
+                self._hint = "Your line is kept; press Enter when the connection is back. "
+                event.app.invalidate()
+
+        return bindings
+
+
+class _DiscreetHistory(InMemoryHistory):
+    """Without the lines that hold a password."""
+
+    def append_string(self, string: str) -> None:
+        if not string.casefold().startswith("/login"):
+            super().append_string(string)
+
