@@ -18,7 +18,9 @@ ARROWS = {
     "webchat.config": (),
     "webchat.admin": ("webchat.chat",),
     "webchat.echo": ("webchat.gateways",),
-    "webchat.server": ("webchat.chat", "webchat.codecs", "webchat.gateways", "webchat.backplane", "webchat.config"),
+    "webchat.supervisor": (),
+    "webchat.server": ("webchat.chat", "webchat.codecs", "webchat.gateways", "webchat.backplane", "webchat.config",
+                       "webchat.supervisor"),
     "webchat.main": ("webchat.server", "webchat.config"),
     "webchat.__main__": ("webchat.main",),
 }
