@@ -342,7 +342,6 @@ class BraceListener:
 
     def __init__(self) -> None:
         self._buffer = b""
-        self._registered = False
 
     def receive(self, data: bytes) -> list[Heard]:
         *frames, self._buffer = (self._buffer + data).split(b"\n")

@@ -1,7 +1,7 @@
 """The door for lines of text, port 7007: telnet, nc, and whoever opens a socket and prints."""
 
 from webchat.chat.errors import BadCredentials, ChatError, LoginRequired, TooLong
-from webchat.chat.events import ChatMessage, Join, Joined, Login, Part, Rename, Say, Tell, Welcome
+from webchat.chat.events import Join, Joined, Login, Part, Rename, Say, Tell, Welcome
 from webchat.codecs import lines
 from webchat.codecs.commands import (
     Help,
@@ -91,7 +91,7 @@ class LineConnection(Connection):
         self.tell(f"You are in #{joined.room} with {' | '.join(joined.members)}.")
         if joined.history:
             self.tell(f"What was said last in #{joined.room}:")
-            self._write("".join(map(_as_lines, joined.history)))
+            self._write("".join(map(lines.as_lines, joined.history)))
         self.tell(f"What you type goes to #{joined.room} now; /part leaves it, /all text goes to everyone.")
 
     async def _part(self, command: Part) -> None:
@@ -123,10 +123,6 @@ class LineConnection(Connection):
         Say: _say, Tell: _say, Login: _login, Rename: _login, Join: _join, Part: _part,
         Users: _users, Rooms: _rooms, Help: _help, Quit: _quit,
     }
-
-
-def _as_lines(message: ChatMessage) -> str:
-    return lines.as_lines(message)
 
 
 def _same_room(one: str, other: str) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.tcpserver import TCPServer
 
-from webchat.chat.errors import ChatError, LoginRequired, ProtocolViolation, ServerFull
+from webchat.chat.errors import ChatError, ProtocolViolation, ServerFull
 from webchat.chat.events import Event
 from webchat.chat.hub import Hub
 from webchat.chat.session import Session
@@ -201,7 +201,7 @@ class Connection:
 
     def _login_overdue(self) -> None:
         if self.session.person is None:
-            self.close(str(LoginRequired("Nobody gave a name in time.")))
+            self.close("Nobody gave a name in time.")
 
     def _too_slow(self, reason: str) -> None:
         log.info("A connection from %s is closed: %s", self.address, reason)
