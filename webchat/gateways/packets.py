@@ -112,12 +112,20 @@ class Codec:
 
     def encode(self, kind: int, namespace: str, data: Any = None, id: int | None = None) -> bytes:
         """A packet as WebSocket frames: one, and one for each binary attachment."""
-        if self._is_text and not has_binary(data):
-            head = f"4{kind}" if namespace == "/" else f"4{kind}{namespace},"
-            if id is not None:
-                head += str(id)
-            return text_frame(head.encode() + (b"" if data is None else self._dumps(data)))
-        return self.packet_frames(self._packet_class(kind, data, namespace, id))
+        if not self._is_text:
+            return self.packet_frames(self._packet_class(kind, data, namespace, id))
+        attachments: list[bytes] = []
+        if has_binary(data):
+            data = _extract(data, attachments)
+            head = f"4{kind + BINARY_EVENT - EVENT}{len(attachments)}-"
+        else:
+            head = f"4{kind}"
+        if namespace != "/":
+            head += namespace + ","
+        if id is not None:
+            head += str(id)
+        frame = text_frame(head.encode() + (b"" if data is None else self._dumps(data)))
+        return b"".join([frame, *map(binary_frame, attachments)]) if attachments else frame
 
     @staticmethod
     def packet_frames(packet: Any) -> bytes:
@@ -196,6 +204,18 @@ def has_binary(data: Any) -> bool:
     if isinstance(data, dict):
         return any(map(has_binary, data.values()))
     return isinstance(data, (bytes, bytearray))
+
+
+def _extract(data: Any, attachments: list[bytes]) -> Any:
+    """The inverse of `fill`."""
+    if isinstance(data, (bytes, bytearray)):
+        attachments.append(bytes(data))
+        return {"_placeholder": True, "num": len(attachments) - 1}
+    if isinstance(data, (list, tuple)):
+        return [_extract(item, attachments) for item in data]
+    if isinstance(data, dict):
+        return {key: _extract(value, attachments) for key, value in data.items()}
+    return data
 
 
 def _checked(packet: Packet) -> Packet:
