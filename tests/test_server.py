@@ -5,11 +5,12 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import urllib.request
 
 import pytest
 
-from tests.program import PATIENCE, LineClient, Program
+from tests.program import PATIENCE, ROOT, LineClient, Program
 
 
 def get(url: str, context: ssl.SSLContext | None = None) -> bytes:
@@ -98,3 +99,27 @@ def test_a_bad_accounts_file_is_one_sentence_with_the_line(tmp_path):
     assert "line " in err
 
 
+
+
+def test_sighup_reads_the_accounts_again_without_dropping_anybody_and_a_bad_file_changes_nothing(tmp_path):
+    file = tmp_path / "accounts.toml"
+
+    def add(name):
+        subprocess.run([sys.executable, "-m", "webchat.main", "accounts", "--file", str(file), "add", name,
+                        "--password-stdin"], input="secret", text=True, check=True, capture_output=True, cwd=ROOT)
+
+    def reload(expected):
+        server.process.send_signal(signal.SIGHUP)
+        assert any(expected in line for line in server.process.stderr)
+
+    add("ada")
+    with Program("--accounts", str(file)) as server, server.say("bob") as bob:
+        add("cyd")
+        reload("read again")
+        with LineClient(server.lines_port) as cyd:
+            cyd.write("/login cyd secret")
+            cyd.hear(r"-!- You are cyd\*")
+        file.write_text("[accounts")
+        reload("stay as they were")
+        bob.write("/users")
+        bob.hear("here: ")

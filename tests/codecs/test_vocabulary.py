@@ -46,9 +46,12 @@ def test_a_wrong_shape_is_refused_with_a_sentence(event, payload):
         vocabulary.command(event, payload)
 
 
-@given(st.sampled_from(sorted(vocabulary.COMMAND_NAMES)), st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["message", "room", "to_user", "username"]), inner)))
+KEYS = st.sampled_from(["message", "room", "to_user", "username"])
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+                    lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner))
+
+
+@given(st.sampled_from(sorted(vocabulary.COMMAND_NAMES)), JSON)
 def test_no_payload_does_anything_but_become_a_command_or_be_refused(event, payload):
     try:
         command = vocabulary.command(event, payload)

@@ -276,7 +276,8 @@ class Messages(SocketIODoor):
     async def test_refusals_carry_a_code_and_a_sentence_and_the_connection_stays(self):
         ada = await self.login("ada")
         for event, payload, code in (
-                ("privmsg", {"to_user": "nobody", "message": "x"}, "no-such-user"), ("message", {"message": " "}, "empty"),
+                ("privmsg", {"to_user": "nobody", "message": "x"}, "no-such-user"),
+                ("message", {"message": " "}, "empty"),
                 ("message", {"message": "x" * 4097}, "too-long"), ("message", "x", "bad-message"),
                 ("message", {"message": "x", "room": ROOM}, "not-in-room"), ("join", {"room": ROOM}, "not-a-member")):
             answer = await ada.ask(event, payload)

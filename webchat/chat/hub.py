@@ -32,6 +32,7 @@ HINT_PAUSE = 0.5
 """Seconds between two typing hints of one connection; those in between are dropped."""
 
 EVERYONE = "everyone"
+"""The channel that everybody hears; those of rooms and people are below."""
 
 
 def room_channel(room: str) -> str:
@@ -40,6 +41,11 @@ def room_channel(room: str) -> str:
 
 def user_channel(key: str) -> str:
     return "user:" + key
+
+
+def _room_key(name: str) -> str:
+    """Rooms are found in any case, and with a `#` before them."""
+    return " ".join(name.split()).removeprefix("#").casefold()
 
 
 class Hub:
@@ -133,7 +139,10 @@ class Hub:
         return bool(token and holder and holder.authenticated) and await self._backplane.recognises(holder.key, token)
 
     async def _claim(self, session: Session, name: names.Name, authenticated: bool, command: Login | Rename) -> Person:
-        """Claim the name in the whole chat; if the connection dies meanwhile, give it back. Raises NameTaken, Degraded."""
+        """Claim the name in the whole chat; a connection that dies meanwhile gives it back.
+
+        Raises NameTaken, Degraded.
+        """
         holder = self.people.find(name.key)
         if holder and authenticated and not holder.authenticated:
             self._displace(holder)
@@ -297,16 +306,18 @@ class Hub:
         return account.rooms if account else ()
 
     def _group(self, person: Person, wanted: str) -> str:
-        """The room's own spelling. Raises NotAMember, for a room that is not his and for one that is not there alike."""
+        """The room's own spelling. Raises NotAMember, also for a room that does not exist."""
+        key = _room_key(wanted)
         for name in self._groups(person):
-            if name.casefold() == wanted.strip().removeprefix("#").casefold():
+            if _room_key(name) == key:
                 return name
         raise NotAMember
 
     @staticmethod
     def _joined_room(session: Session, wanted: str) -> Room:
+        key = _room_key(wanted)
         for name, room in session.rooms.items():
-            if name.casefold() == wanted.strip().removeprefix("#").casefold():
+            if _room_key(name) == key:
                 return room
         raise NotInRoom
 
