@@ -65,6 +65,7 @@ class AsyncServer(socketio.AsyncServer):
         max_attachments: int = 10,
         **kwargs: Any,
     ):
+        # Adds our records of the clients; replaces the default manager.
         super().__init__(client_manager or Manager(), logger, json, async_handlers, namespaces, **kwargs)
         self.connect_timeout = float("inf") if connect_timeout is None else connect_timeout
         self.codec = Codec(self.packet_class, max_attachments)

@@ -33,6 +33,7 @@ class Manager(socketio.AsyncManager):
     """
 
     def __init__(self) -> None:
+        # Adds the indexes that spare the walks.
         super().__init__()
         self._sids: dict[str, dict[str, str]] = {}  # namespace → Engine.IO sid → Socket.IO sid
         self._joined: dict[str, set] = {}  # sid → rooms, of those who are in any
