@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.codecs.splits import byte_by_byte, cut, random_cuts
+from webchat.chat.errors import SlowDown
 from webchat.chat.events import ChatMessage, Login, Notice, Presence, Say, Tell, Typing, Welcome
 from webchat.codecs import braces
 from webchat.codecs.braces import (
@@ -236,6 +237,7 @@ class TestClient:
             (braces.say("one\n\ntwo"), [Say("one"), Say("two")]),
             (braces.say("what is {ALL}?"), [Say("what is ｛ALL}?")]),
             (braces.tell("Sue*", "psst"), [Tell("Sue*", "psst")]),
+            (braces.who(), [Who()]),
             (braces.quit(), [Leave()]),
         ]
         data = b"".join(data for data, _ in sent)
@@ -257,3 +259,7 @@ class TestClient:
         frames = braces.as_frames(Presence(("ada",), ("bob",)))
         assert all(braces.is_presence(frame.removeprefix("{ALL}")) for frame in frames)
         assert not braces.is_presence("Nobody of that name is here.")
+
+    def test_it_reads_the_code_of_a_refusal_out_of_its_sentence(self):
+        assert braces.refusal(braces.sentence(str(SlowDown()))[0].removeprefix("{ALL}")) == "slow-down"
+        assert braces.refusal("ada has joined the chat!") is None

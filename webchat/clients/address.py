@@ -20,24 +20,24 @@ class Address:
         return self.url or f"{bracketed(self.host)}:{self.port}"
 
 
-def parse(text: str) -> Address:
+def parse(text: str, port: int = LINES_PORT) -> Address:
     """Read `HOST`, `HOST:PORT`, `[::1]:7007` or `tcp://…` as an address of lines, `ws://…`, `wss://…` as a WebSocket.
 
-    The page's own `http://…` leads to the WebSocket beside it. Raises ValueError with a sentence.
+    Without a port it is `port`. The page's own `http://…` leads to the WebSocket beside it. Raises ValueError with a sentence.
     """
     scheme, separator, rest = text.strip().partition("://")
     if not separator:
         scheme, rest = "tcp", scheme
     if scheme == "tcp":
         parts = _split(f"//{bracketed(rest)}", text)
-        return Address(parts.hostname, _port(parts, text) or LINES_PORT)
+        return Address(parts.hostname, _port(parts, text) or port)
     if scheme not in _WEBSOCKET:
         raise ValueError(f"{text} is no address of a chat: HOST, HOST:PORT or ws://HOST:PORT/ws.")
     parts, kind = _split(text.strip(), text), _WEBSOCKET[scheme]
-    port = _port(parts, text)
+    given = _port(parts, text)
     path = parts.path if kind == scheme and parts.path.strip("/") else "/ws"
-    netloc = bracketed(parts.hostname) + (f":{port}" if port else "")
-    return Address(parts.hostname, port or {"ws": 80, "wss": 443}[kind], f"{kind}://{netloc}{path}")
+    netloc = bracketed(parts.hostname) + (f":{given}" if given else "")
+    return Address(parts.hostname, given or {"ws": 80, "wss": 443}[kind], f"{kind}://{netloc}{path}")
 
 
 def bracketed(host: str) -> str:

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 
 from prompt_toolkit import PromptSession, print_formatted_text
 from prompt_toolkit.application import run_in_terminal
-from prompt_toolkit.filters import Condition
+from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -14,11 +15,14 @@ from prompt_toolkit.styles import Style
 
 from webchat.clients.colours import Colours
 from webchat.clients.completion import ChatCompleter, WordCompleter
-from webchat.clients.link import Link, is_goodbye
+from webchat.clients.link import Link, Lost, is_goodbye
 from webchat.clients.transcript import Item, printable, styled
 
 GREY = "#767676"
 """As far from black as from white."""
+
+GOODBYE_TIME = 5.0
+"""Seconds for what was typed before a goodbye to be sent."""
 
 STYLE = Style.from_dict({
     "time": f"fg:{GREY}", "server": f"fg:{GREY}", "room": f"fg:{GREY} bold", "private": "reverse", "own": "bold",
@@ -38,6 +42,7 @@ class Screen:
         self._printing: asyncio.Task[None] | None = None
         self._link: Link | None = None
         self._hint = ""
+        self._typed: asyncio.Queue[str] = asyncio.Queue()
 
     def attach(self, link: Link) -> None:
         """The link that what is typed goes to."""
@@ -49,8 +54,6 @@ class Screen:
 
     def refresh(self) -> None:
         """The link's status is another."""
-        if self._link and self._link.online:
-            self._hint = ""
         if self._link:
             self._talking.app.invalidate()
 
@@ -72,9 +75,37 @@ class Screen:
             question, is_password=hidden, completer=WordCompleter(lambda: words), complete_while_typing=False)
         return answer if hidden else answer.strip()
 
-    async def line(self, draft: str = "") -> str:
-        """The next line typed, which begins as `draft`. Raises EOFError, KeyboardInterrupt for a goodbye."""
-        return await self._talking.prompt_async(default=draft)
+    async def talk(self, send: Callable[[str], Awaitable[None]]) -> None:
+        """Hand over each line that is typed, one after the other, until one is a goodbye.
+
+        `send` may raise Lost: then the line stands there again. Raises EOFError, KeyboardInterrupt for Ctrl-D, Ctrl-C.
+        """
+        await self.settle()
+        sending = asyncio.create_task(self._send_all(send))
+        try:
+            # One prompt for the whole conversation: between two, what is typed would be echoed wherever the cursor is.
+            await self._talking.prompt_async()
+        finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE_TIME):
+                    await self._typed.join()
+            sending.cancel()
+
+    async def _send_all(self, send: Callable[[str], Awaitable[None]]) -> None:
+        while True:
+            line = await self._typed.get()
+            try:
+                await send(line)
+            except Lost:
+                self._give_back(line)
+            finally:
+                self._typed.task_done()
+
+    def _give_back(self, line: str) -> None:
+        buffer = self._talking.default_buffer
+        buffer.document = Document("\n".join(filter(None, [line, buffer.text])))
+        self._hint = "This line may not have arrived. "
+        self.refresh()
 
     async def _print(self) -> None:
         while self._unprinted:
@@ -96,24 +127,28 @@ class Screen:
     def _toolbar(self) -> FormattedText:
         link = self._link
         if not link.online:
-            return FormattedText([("class:offline", f" ○ {printable(link.status)} "), ("class:hint", self._hint)])
+            return FormattedText([("class:offline", " ○ "), ("class:hint", self._hint), ("", printable(link.status))])
         count = len(link.here.people)
         where = f"in #{printable(link.here.room)}" if link.here.room else "to everyone"
-        return FormattedText([("class:online", " ● "), ("", f"{link.status} as {printable(link.here.name)} · {where} · "
-                                                         f"{count} here · /help · Ctrl-D leaves ")])
+        said = f"{link.status} as {printable(link.here.name)} · {where} · {count} here · /help · Ctrl-D leaves "
+        return FormattedText([("class:online", " ● "), ("class:hint", self._hint), ("", said)])
 
     def _bindings(self) -> KeyBindings:
         bindings = KeyBindings()
 
-        @bindings.add("enter", filter=Condition(lambda: not self._link.online))
-        def keep(event: KeyPressEvent) -> None:
+        @bindings.add("enter")
+        def enter(event: KeyPressEvent) -> None:
             """What cannot be sent stays where it can be changed."""
-            text = event.current_buffer.text
-            if is_goodbye(text):
-                event.current_buffer.validate_and_handle()
-            elif text.strip():
+            buffer = event.current_buffer
+            if is_goodbye(buffer.text):
+                event.app.exit(result=buffer.text)
+            elif not self._link.online and buffer.text.strip():
                 self._hint = "Your line is kept; press Enter when the connection is back. "
-                event.app.invalidate()
+            else:
+                self._hint = ""
+                if buffer.text.strip():
+                    self._typed.put_nowait(buffer.text)
+                buffer.reset(append_to_history=bool(buffer.text.strip()))
 
         return bindings
 

@@ -11,7 +11,7 @@ import click
 
 from webchat.clients import address as addresses
 from webchat.clients.address import Address
-from webchat.clients.link import Here, Link, Lost, Refused, Wire, is_goodbye, pauses
+from webchat.clients.link import Here, Link, Lost, Refused, Wire, pauses
 from webchat.clients.transcript import Sentence
 
 PASSWORD = "WEBCHAT_PASSWORD"
@@ -105,7 +105,7 @@ async def _converse(address: Address, here: Here, room: str | None) -> int:
         keeper = asyncio.create_task(link.keep())
         if address.url and not room:
             await _offer_rooms(link, screen)
-        await _talk(link, screen)
+        await screen.talk(partial(_send, link, screen))
     except (EOFError, KeyboardInterrupt, asyncio.CancelledError):
         pass
     finally:
@@ -156,18 +156,9 @@ async def _offer_rooms(link: Link, screen) -> None:
             screen.show(Sentence(str(error)))
 
 
-async def _talk(link: Link, screen) -> None:
-    """Send each line that is typed, until one is a goodbye. Raises EOFError, KeyboardInterrupt."""
-    draft = ""
-    while not is_goodbye(line := await screen.line(draft)):
-        draft = ""
-        if not line.strip():
-            continue
-        try:
-            await link.send(line)
-        except Refused as refusal:
-            screen.show(Sentence(str(refusal)))
-        except Lost:
-            draft = line
-            screen.show(Sentence("That line may not have arrived; here it is again."))
-        await screen.settle()
+async def _send(link: Link, screen, line: str) -> None:
+    """What a refusal says is shown. Raises Lost."""
+    try:
+        await link.send(line)
+    except Refused as refusal:
+        screen.show(Sentence(str(refusal)))

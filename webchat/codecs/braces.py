@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from webchat.chat.errors import ChatError
 from webchat.chat.events import ChatMessage, Command, Event, Login, Notice, Presence, Say, Tell, Welcome
 from webchat.codecs.foreign import is_foreign
 
@@ -240,7 +241,11 @@ def as_frames(event: Event) -> list[str]:
 
 def sentence(text: str) -> list[str]:
     """A word from the server itself."""
-    return [_frame(ALL, line.replace(": ", " – ")) for line in _BREAKS.split(text)]
+    return [_frame(ALL, _unlike_speech(line)) for line in _BREAKS.split(text)]
+
+
+def _unlike_speech(line: str) -> str:
+    return line.replace(": ", " – ")
 
 
 def roster(names: tuple[str, ...]) -> str:
@@ -316,6 +321,7 @@ class ServerLine:
 Heard = Registered | Clients | Message | ServerLine
 
 _SPOKEN = re.compile(r"([^:<>{}|]+): (.*)", re.DOTALL)
+_REFUSALS = {_unlike_speech(kind.sentence): kind.code for kind in ChatError.__subclasses__()}
 _CAME_OR_WENT = re.compile(r"(.+) has (?:left the chat\.|joined the chat!)")
 
 
@@ -331,6 +337,11 @@ def say(text: str) -> bytes:
 def tell(name: str, text: str) -> bytes:
     """To one person, by his shown name."""
     return _lines(name, text)
+
+
+def who() -> bytes:
+    """Ask for the list of people; the answer also tells that the server is still there."""
+    return _line(CLIENTS, "")
 
 
 def quit() -> bytes:
@@ -359,6 +370,11 @@ class BraceListener:
         if spoken := _SPOKEN.fullmatch(body):
             return Message(spoken[1], spoken[2], private=header != ALL)
         return ServerLine(body)
+
+
+def refusal(sentence: str) -> str | None:
+    """The code of a refusal, if this sentence of the server's is one that is always put in the same words."""
+    return _REFUSALS.get(sentence)
 
 
 def is_presence(sentence: str) -> bool:
