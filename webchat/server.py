@@ -25,7 +25,7 @@ from webchat.chat import accounts
 from webchat.chat.accounts import Accounts, AccountsError
 from webchat.chat.hub import Hub
 from webchat.config import Config
-from webchat.gateways import asgi, pages, websocket
+from webchat.gateways import asgi, pages
 from webchat.gateways.braces import BraceServer
 from webchat.gateways.http import MAX_BODY, HTTPServer
 from webchat.gateways.lines import LineServer
@@ -36,6 +36,7 @@ from webchat.gateways.outbox import Outbox
 from webchat.gateways.proxies import Proxies
 from webchat.gateways.socketio import AsyncServer
 from webchat.gateways.socketio_chat import MAX_MESSAGE, SocketIOChat
+from webchat.gateways.websocket import WebSocketDoor
 
 log = logging.getLogger(__name__)
 
@@ -124,12 +125,13 @@ class Server:
         if config.workers > 1:
             socketio_app = websocket_only(socketio_app)
         self._chat = SocketIOChat(self.hub, self._socketio, proxies)
+        self._websocket = WebSocketDoor(self.hub, self.outbox, origins, proxies)
         metrics = self._metrics()
         return Application(
             [
                 *asgi.mount(r"/socket\.io/.*", socketio_app, outbox=self.outbox,
                             max_body_size=MAX_BODY, max_message_size=MAX_MESSAGE),
-                *websocket.routes(self.hub, self.outbox, origins, proxies),
+                *self._websocket.routes(),
                 *pages.routes(health=self.health, registry=metrics.registry, proxies=proxies,
                               metrics_token=config.metrics_token),
             ],
@@ -140,6 +142,7 @@ class Server:
         metrics.refusals = self.hub.refusals
         metrics.messages = self.hub.messages
         metrics.backplane = self.backplane.counts
+        metrics.backplane = self.backplane.counts
         metrics.watch("degraded", "1 while Redis is away, and new names are refused.",
                       lambda: self.backplane.health()["status"] != "ok")
         metrics.watch("users", "People in the chat, on all its servers.", lambda: len(self.hub.people))
@@ -149,6 +152,7 @@ class Server:
     def _farewells(self):
         """What has to happen at every door before the process may end."""
         yield self._socketio.eio.disconnect()
+        yield self._websocket.drain(GOING_DOWN)
         yield from (door.drain(GOING_DOWN) for door in self._doors if hasattr(door, "drain"))
 
 

@@ -13,7 +13,8 @@ from webchat.codecs import vocabulary
 MESSAGE = ChatMessage("01", 5, "Alex*", True, "hi", room="Taskmaster")
 
 EVENTS = [
-    Welcome("ada", False, ("ada", "bob"), (), "secret"), MESSAGE, ChatMessage("02", 6, "ada", False, "x", to_user="bob"),
+    Welcome("ada", False, ("ada", "bob"), (), "secret"),
+    MESSAGE, ChatMessage("02", 6, "ada", False, "x", to_user="bob"),
     Presence(("ada",), ("bob",)), Presence((), ("ada",), "Taskmaster"), Typing("ada"), Typing("ada", to_user="bob"),
     Notice("degraded", "Later."),
 ]

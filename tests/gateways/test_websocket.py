@@ -66,15 +66,16 @@ class Client:
         return text
 
 
-class WebSocketDoor(AsyncHTTPTestCase):
+class DoorTest(AsyncHTTPTestCase):
     login_time = 10.0
     message_rate = 0
 
     def get_app(self):
         self.hub = Hub(demo_accounts(run=immediately), Backplane(), self.io_loop.asyncio_loop,
                        message_rate=self.message_rate)
-        rules = websocket.routes(self.hub, Outbox(), Origins(["https://friend.example"]), Proxies(), self.login_time)
-        return Application(rules)
+        self.door = websocket.WebSocketDoor(self.hub, Outbox(), Origins(["https://friend.example"]), Proxies(),
+                                            self.login_time)
+        return Application(self.door.routes())
 
     def setUp(self):
         super().setUp()
@@ -104,7 +105,7 @@ class WebSocketDoor(AsyncHTTPTestCase):
         return client
 
 
-class Conversation(WebSocketDoor):
+class Conversation(DoorTest):
     @gen_test
     async def test_a_login_is_answered_with_the_welcome(self):
         await self.login("ada")
@@ -175,7 +176,20 @@ class Conversation(WebSocketDoor):
         assert "Sec-WebSocket-Extensions" not in client.connection.headers
 
 
-class Rooms(WebSocketDoor):
+    @gen_test
+    async def test_a_server_that_goes_away_says_so_with_1001_after_all_that_it_had_to_say(self):
+        ada, bob = await self.login("ada"), await self.login("bob")
+        await ada.send(type="message", message="last words")
+        await ada.hear("chat_message")
+        await self.door.drain("Back soon.")
+        assert await bob.hear("chat_message")
+        for client in (ada, bob):
+            assert await client.closed() == 1001
+            assert client.connection.close_reason == "Back soon."
+        assert not self.hub.sessions
+
+
+class Rooms(DoorTest):
     @gen_test
     async def test_joining_gives_members_and_the_previous_ten_messages_oldest_first(self):
         alex = await self.login("Alex", "password")
@@ -217,7 +231,7 @@ class Rooms(WebSocketDoor):
         assert [message["text"] for message in sue._heard if message["type"] == "chat_message"] == ["hello"]
 
 
-class Strangers(WebSocketDoor):
+class Strangers(DoorTest):
     @gen_test
     async def test_a_foreign_origin_gets_403_before_the_upgrade(self):
         for origin in ("https://evil.example", "null"):
@@ -265,7 +279,7 @@ class Strangers(WebSocketDoor):
         assert not len(self.hub.people)
 
 
-class NeverLoggingIn(WebSocketDoor):
+class NeverLoggingIn(DoorTest):
     login_time = 0.05
 
     @gen_test
@@ -276,7 +290,7 @@ class NeverLoggingIn(WebSocketDoor):
         assert not self.hub.sessions
 
 
-class Floods(WebSocketDoor):
+class Floods(DoorTest):
     message_rate = 5
 
     @gen_test
@@ -301,7 +315,7 @@ REQUESTS = st.one_of(
 STEPS = st.lists(st.tuples(st.integers(0, 2), REQUESTS | st.none()), max_size=25)
 
 
-class AnySequence(WebSocketDoor):
+class AnySequence(DoorTest):
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(STEPS)
     def test_the_hubs_invariants_hold_after_any_sequence_of_frames(self, steps):

@@ -378,7 +378,7 @@ class Hub:
             for session in list(person.sessions):
                 session.send(notice)
                 self.close(session)
-                session.outlet.close(notice.message)
+                session.outlet.close("")
 
     def _displace(self, guest: Person) -> None:
         """The guest's name has become an account's: he gives way, here and in what we know of other nodes."""

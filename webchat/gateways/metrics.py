@@ -20,12 +20,8 @@ class Family(NamedTuple):
 
 
 COUNTERS = (
-    Family("connected", "door", "Connections accepted."),
-    Family("closed", "reason", "Connections that the server closed."),
-    Family("logins", "outcome", "Logins by their outcome: ok, or the code of the refusal."),
-    Family("messages", "kind", "Messages taken: to everyone, a room, or one user."),
-    Family("deliveries", "door", "Messages handed to connections."),
-    Family("refusals", "code", "Requests refused, by the code that the client was told."),
+    Family("messages", "kind", "Messages said here: to everyone, in a room, or to one user."),
+    Family("refusals", "code", "Requests refused, logins included, by the code that the client was told."),
     Family("backplane", "event", "What happened between this server and the others."),
 )
 
@@ -38,11 +34,7 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        self.connected: Counter[str] = Counter()
-        self.closed: Counter[str] = Counter()
-        self.logins: Counter[str] = Counter()
         self.messages: Counter[str] = Counter()
-        self.deliveries: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.backplane: Counter[str] = Counter()
         self._watched: dict[str, tuple[str, Callable[[], float]]] = {}

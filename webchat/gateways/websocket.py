@@ -38,21 +38,42 @@ def encode(event: Event) -> bytes:
     return _frame({"type": name, **payload})
 
 
-def routes(hub: Hub, outbox: Outbox, origins: Origins, proxies: Proxies, login_time: float = LOGIN_TIME) -> list:
-    """The Tornado rules of this door; `login_time` in seconds."""
-    return [(r"/ws", ChatSocket, {"hub": hub, "outbox": outbox, "origins": origins, "proxies": proxies,
-                                  "login_time": login_time})]
+class WebSocketDoor:
+    """The door at `/ws`; `login_time` in seconds."""
+
+    def __init__(self, hub: Hub, outbox: Outbox, origins: Origins, proxies: Proxies, login_time: float = LOGIN_TIME):
+        self.hub = hub
+        self.outbox = outbox
+        self.origins = origins
+        self.proxies = proxies
+        self.login_time = login_time
+        self.connections: set[ChatSocket] = set()
+        self._left = asyncio.Event()
+
+    def routes(self) -> list:
+        """The Tornado rules."""
+        return [(r"/ws", ChatSocket, {"door": self})]
+
+    def forget(self, connection: "ChatSocket") -> None:
+        """It has ended."""
+        self.connections.discard(connection)
+        self._left.set()
+
+    async def drain(self, reason: str) -> None:
+        """Tell everybody why, and return when all connections have ended."""
+        for connection in list(self.connections):
+            connection.end(reason, GOING_AWAY)
+        while self.connections:
+            self._left.clear()
+            await self._left.wait()
 
 
 class ChatSocket(WebSocketHandler):
     """One connection. Tornado reads the next frame when `on_message` has finished, so nobody gets ahead of the chat."""
 
-    def initialize(self, hub: Hub, outbox: Outbox, origins: Origins, proxies: Proxies, login_time: float) -> None:
-        self._hub = hub
-        self._outbox = outbox
-        self._origins = origins
-        self._proxies = proxies
-        self._login_time = login_time
+    def initialize(self, door: WebSocketDoor) -> None:
+        self._door = door
+        self._hub = door.hub
         self._refused_logins = 0
         self._session = None
         self._deadline = None
@@ -70,18 +91,19 @@ class ChatSocket(WebSocketHandler):
         return PING_INTERVAL
 
     def check_origin(self, origin: str) -> bool:
-        return self._origins.allows(origin, self.request.headers.get("Host"))
+        return self._door.origins.allows(origin, self.request.headers.get("Host"))
 
     def open(self, *_: str, **__: str) -> None:
-        self._queue = SendQueue(self._outbox, self.ws_connection.stream, self._overflowed)
+        self._door.connections.add(self)
+        self._queue = SendQueue(self._door.outbox, self.ws_connection.stream, self._overflowed)
         try:
             self._session = self._hub.open(encode=encode, outlet=_Outlet(self, self._queue),
-                                           address=self._proxies.client(self.request))
+                                           address=self._door.proxies.client(self.request))
         except ServerFull as error:
             self._answer_error(error, None)
             self.end(str(error))
             return
-        self._deadline = asyncio.get_running_loop().call_later(self._login_time, self._too_late)
+        self._deadline = asyncio.get_running_loop().call_later(self._door.login_time, self._too_late)
 
     async def on_message(self, message: str | bytes) -> None:
         if self._session is None or self._session.closed:
@@ -99,6 +121,7 @@ class ChatSocket(WebSocketHandler):
             self._answer(receipt, ref)
 
     def on_close(self) -> None:
+        self._door.forget(self)
         if self._deadline:
             self._deadline.cancel()
         if self._session:
