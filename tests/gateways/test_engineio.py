@@ -480,6 +480,66 @@ class StalledTest(EngineTest):
         self.assertEqual(list(self.sockets), [self.handshake["sid"]])
 
 
+class OtherServerTest(EngineTest):
+    """Under an ASGI server that knows nothing of send queues, and of refusals with a status of their own."""
+
+    options = {"max_queue": 500_000, "patience": 0.2, "ping_interval": 25}
+
+    def asgi_app(self):
+        app = super().asgi_app()
+
+        async def plain(scope, receive, send):
+            await app({**scope, "extensions": {}}, receive, send)
+
+        return plain
+
+    @online
+    async def test_messages_pings_and_the_end_arrive_in_order(self):
+        client = await self.open_websocket()
+        for packet in ("4a", "4b"):
+            await client.send_str(packet)
+        await client.send_bytes(b"\1")
+        self.assertEqual([await client.receive_str() for _ in range(2)], ["4a", "4b"])
+        self.assertEqual(await client.receive_bytes(), b"\1")
+        await self.server.send(self.handshake["sid"], "last")
+        await self.server.disconnect()
+        self.assertEqual(await client.receive_str(), "4last")
+        self.assertEqual(await self.closed(client), (1000, "server disconnect"))
+        await self.until(lambda: not self.tasks())
+
+    @online
+    async def test_a_malformed_packet_closes_with_a_reason(self):
+        client = await self.open_websocket()
+        await client.send_str("x")
+        self.assertEqual((await self.closed(client))[0], 1002)
+
+    @online
+    async def test_the_upgrade_works(self):
+        sid = await self.open_polling()
+        client = await self.websocket(sid)
+        await client.send_str("2probe")
+        self.assertEqual(await client.receive_str(), "3probe")
+        await client.send_str("5")
+        await client.send_str("4hello")
+        self.assertEqual(await client.receive_str(), "4hello")
+
+    @online
+    async def test_a_refused_handshake_is_not_accepted(self):
+        with self.assertRaises(aiohttp.WSServerHandshakeError):
+            await self.websocket(eio="3")
+
+    @online
+    async def test_a_client_that_does_not_read_is_cut_off(self):
+        bare = await self.stall()
+        await self.until(lambda: self.sockets)
+        while self.sockets:
+            for sid in list(self.sockets):
+                await self.server.send(sid, "x" * 100_000)
+            await asyncio.sleep(0)
+        bare.close()
+        await self.until(lambda: not self.tasks())
+
+
 class TestConstructor:
     def test_only_asgi_is_spoken(self):
         with pytest.raises(ValueError, match="ASGI"):

@@ -97,7 +97,7 @@ class AsyncServer(engineio.AsyncServer):
     async def _open_websocket(self, request: Request) -> None:
         socket = await self._open(request)
         try:
-            websocket = await self._accept(request)
+            websocket = await self._accept(request, socket)
         except OSError:
             await socket.close(reason=self.reason.TRANSPORT_CLOSE)
         else:
@@ -130,9 +130,9 @@ class AsyncServer(engineio.AsyncServer):
             "maxPayload": int(self.max_http_buffer_size),
         }
 
-    async def _accept(self, request: Request) -> WebSocket:
+    async def _accept(self, request: Request, socket: Socket) -> WebSocket:
         await request.send({"type": "websocket.accept"})
-        return WebSocket(request, self.max_queue, self.patience, self.spawn)
+        return WebSocket(request, self.max_queue, self.patience, self.spawn, socket.overflowed)
 
     async def _live(self, socket: Socket, websocket: WebSocket) -> None:
         try:
@@ -145,7 +145,7 @@ class AsyncServer(engineio.AsyncServer):
 
     async def _upgrade(self, request: Request, socket: Socket) -> None:
         # A WebSocket too many is accepted, then closed: that is how clients learn it.
-        websocket = await self._accept(request)
+        websocket = await self._accept(request, socket)
         if self.allow_upgrades and await socket.upgrade(websocket):
             await self._live(socket, websocket)
         else:

@@ -37,7 +37,7 @@ class Socket(async_socket.AsyncSocket):
         self.server = server
         self.sid = sid
         self.connected = self.upgrading = self.upgraded = self.closing = self.closed = False
-        self.transport: Polling | WebSocket = Polling(server.max_queue, self._overflowed)
+        self.transport: Polling | WebSocket = Polling(server.max_queue, self.overflowed)
         self.put = self.transport.send
         self._session: dict | None = None
         self._held: list[bytes] | None = None
@@ -79,7 +79,8 @@ class Socket(async_socket.AsyncSocket):
         if not self.closing:
             self.put = self.transport.send
 
-    def _overflowed(self, reason: str) -> None:
+    def overflowed(self, reason: str) -> None:
+        """The client does not keep up: it is cut off."""
         # Not at once: we may be in the middle of a broadcast, which the application's handler would break into.
         self.server.spawn(self.close(reason=self.server.reason.TRANSPORT_ERROR, text=reason))
 

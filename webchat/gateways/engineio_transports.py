@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from webchat.codecs.frames import POLICY
 from webchat.gateways.engineio_http import Refusal, Request
 from webchat.gateways.packets import engine_packets
 
@@ -85,13 +86,20 @@ class WebSocket:
 
     name = "websocket"
 
-    def __init__(self, request: Request, limit: int, patience: float, spawn: Callable[[Any], Any]):
+    def __init__(
+        self,
+        request: Request,
+        limit: int,
+        patience: float,
+        spawn: Callable[[Any], Any],
+        on_overflow: Callable[[str], None],
+    ):
         self.receive = request.receive
         extension = (request.scope.get("extensions") or {}).get(SEND_QUEUE)
         if extension is not None:
             self._queue = extension["queue"]
         else:
-            self._queue = Writer(request.send, limit, patience, spawn)
+            self._queue = Writer(request.send, limit, patience, spawn, on_overflow)
         self.send: Callable[[bytes], None] = self._queue.send
         self._asgi_send = request.send
         self._spawn = spawn
@@ -116,16 +124,24 @@ class Writer:
     """A send queue over ASGI's `send`, for servers that take messages and not frames.
 
     One task, while there is something to write. Over `limit` bytes, or with one message not taken for `patience`
-    seconds, the client is cut off with 1008.
+    seconds, `on_overflow` is called, what waits is dropped, and nothing more is taken.
     """
 
-    __slots__ = ("_asgi_send", "_frames", "_last", "_limit", "_patience", "_size", "_spawn", "_writing")
+    __slots__ = ("_asgi_send", "_frames", "_last", "_limit", "_on_overflow", "_patience", "_size", "_spawn", "_writing")
 
-    def __init__(self, asgi_send: Callable, limit: int, patience: float, spawn: Callable[[Any], Any]):
+    def __init__(
+        self,
+        asgi_send: Callable,
+        limit: int,
+        patience: float,
+        spawn: Callable[[Any], Any],
+        on_overflow: Callable[[str], None],
+    ):
         self._asgi_send = asgi_send
         self._limit = limit
         self._patience = patience
         self._spawn = spawn
+        self._on_overflow = on_overflow
         self._frames: deque[bytes] = deque()
         self._size = 0
         self._last: dict | None = None
@@ -168,7 +184,8 @@ class Writer:
 
     def _overflow(self, reason: str) -> None:
         self._frames.clear()
-        self._last = {"type": "websocket.close", "code": 1008, "reason": reason}
+        self._last = {"type": "websocket.close", "code": POLICY, "reason": reason}
+        self._on_overflow(reason)
 
 
 def _message(packet: str | bytes) -> dict:
