@@ -31,7 +31,7 @@ class RedisServer:
     def start(self) -> "RedisServer":
         self.process = subprocess.Popen(
             [BINARY, "--port", "0", "--unixsocket", self.socket, "--save", "", "--appendonly", "no",
-             "--dir", self._folder.name, *self._settings], stdout=subprocess.DEVNULL)
+             "--rdbcompression", "no", "--dir", self._folder.name, *self._settings], stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while self.call("PING") != b"+PONG\r\n":
             assert self.process.poll() is None and time.monotonic() < deadline, "redis-server did not start"

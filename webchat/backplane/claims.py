@@ -108,7 +108,7 @@ class Claims:
             self._due = list(self.held)
         some = math.ceil(len(self._due) * share) if len(self._due) * share > 1 else 1
         due, self._due = self._due[:some], self._due[some:]
-        await self._reclaim(due)
+        await self._reclaim([key for key in due if key in self.held])
 
     def release_all(self) -> None:
         """This node leaves."""

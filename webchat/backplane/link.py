@@ -58,8 +58,9 @@ class Link:
         self.up = False
         self.problem = "not connected yet"
         self.tried = asyncio.Event()
-        self._pool = ConnectionPool.from_url(url, protocol=2, socket_timeout=timing.patience,
-                                             socket_connect_timeout=timing.patience, driver_info=None)
+        # The reads and writes are timed here: redis-py's `wait_for` loses a cancellation now and then on Python 3.11.
+        self._pool = ConnectionPool.from_url(url, protocol=2, socket_timeout=None, driver_info=None,
+                                             socket_connect_timeout=timing.patience)
         self._timing = timing
         self._session, self._collect, self._heard, self._lost = session, collect, heard, lost
         self._queue: deque[tuple[Command, asyncio.Future | None]] = deque()
@@ -159,9 +160,7 @@ class Link:
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _ended(tasks)
             for connection in (commands, channels):
                 with suppress(RedisError, OSError):
                     await connection.disconnect(nowait=True)
@@ -246,6 +245,17 @@ class Link:
         self._said = now
         log.log(level, text, *args)
         return True
+
+
+async def _ended(tasks: Iterable[asyncio.Task]) -> None:
+    """Cancel tasks until they have ended, whatever they catch on their way."""
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=0.1)
+    for task in tasks:
+        task.cancelled() or task.exception()
 
 
 def _fail(reply: asyncio.Future | None, problem: str) -> None:

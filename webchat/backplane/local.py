@@ -56,7 +56,7 @@ class Backplane:
 
     async def recognises(self, key: str, token: str) -> bool:
         """Whether the token proves that its bearer holds this account's name already: it stands for the password."""
-        return secrets.compare_digest(self._tokens.get(key, "").encode(), token.encode())
+        return bool(token) and secrets.compare_digest(self._tokens.get(key, "").encode(), token.encode())
 
     def release(self, key: str) -> None:
         """No connection of this process has the name any more."""
