@@ -23,7 +23,8 @@ class Address:
 def parse(text: str, port: int = LINES_PORT) -> Address:
     """Read `HOST`, `HOST:PORT`, `[::1]:7007` or `tcp://…` as an address of lines, `ws://…`, `wss://…` as a WebSocket.
 
-    Without a port it is `port`. The page's own `http://…` leads to the WebSocket beside it. Raises ValueError with a sentence.
+    Where none is given, the port is `port`. The page's own `http://…` leads to the WebSocket beside it.
+    Raises ValueError with a sentence.
     """
     scheme, separator, rest = text.strip().partition("://")
     if not separator:
