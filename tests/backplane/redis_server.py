@@ -116,15 +116,15 @@ class Proxy:
             return
         task = asyncio.current_task()
         self._tasks.add(task)
-        with contextlib.suppress(OSError):
+        lines = {writer}
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             back, there = await asyncio.open_unix_connection(self._server.socket)
-            self._lines |= {writer, there}
-            try:
-                await asyncio.gather(self._pass(reader, there), self._pass(back, writer, replies=True))
-            finally:
-                self._lines -= {writer, there}
-                writer.transport.abort()
-                there.transport.abort()
+            lines.add(there)
+            self._lines |= lines
+            await asyncio.gather(self._pass(reader, there), self._pass(back, writer, replies=True))
+        self._lines -= lines
+        for line in lines:
+            line.transport.abort()
         self._tasks.discard(task)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, replies: bool = False) -> None:

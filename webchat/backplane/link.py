@@ -47,19 +47,21 @@ class Timing:
 class Link:
     """Two connections to one Redis: one takes commands, the other hears the channels that were subscribed to.
 
+    `name` is what `CLIENT LIST` shows of them.
     `session` is run after each connecting and says what is to be done first; the link is lost when it raises.
     `collect` gives what is to be sent now, `heard` takes each message, `lost` is told when the link is gone.
     `send` and the subscriptions never block and never raise.
     """
 
-    def __init__(self, url: str, timing: Timing, *, session: Callable[[], Awaitable[None]],
+    def __init__(self, url: str, name: str, timing: Timing, *, session: Callable[[], Awaitable[None]],
                  collect: Callable[[], Iterable[Command]], heard: Callable[[str, bytes], None],
                  lost: Callable[[], None], counts: Counter[str]):
         self.up = False
         self.problem = "not connected yet"
         self.tried = asyncio.Event()
-        # The reads and writes are timed here: redis-py's `wait_for` loses a cancellation now and then on Python 3.11.
-        self._pool = ConnectionPool.from_url(url, protocol=2, socket_timeout=None, driver_info=None,
+        # Reads and writes are timed here: redis-py's `wait_for` loses a cancellation now and then on Python 3.11. The
+        # name makes connecting wait for a reply: a Redis that only accepts is none.
+        self._pool = ConnectionPool.from_url(url, protocol=2, client_name=name, driver_info=None, socket_timeout=None,
                                              socket_connect_timeout=timing.patience)
         self._timing = timing
         self._session, self._collect, self._heard, self._lost = session, collect, heard, lost

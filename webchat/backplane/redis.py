@@ -50,7 +50,7 @@ class Backplane:
         self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
         self._timing = timing or Timing()
         self._codec = Codec(self.node, key or "")
-        self._link = Link(url, self._timing, session=self._session, collect=self._collect, heard=self._heard,
+        self._link = Link(url, f"webchat-{self.node}", self._timing, session=self._session, collect=self._collect, heard=self._heard,
                           lost=self._lost, counts=self.counts)
         self._prefix = f"webchat{self._link.database or ''}"
         self._everyone = f"{self._prefix}:all"
@@ -262,7 +262,7 @@ class Backplane:
             now = loop.time()
             self._awake += min(now - last, 2 * TICK)
             last = now
-            self._nodes.expire(self._timing.lease)
+            self._nodes.expire(self._timing.lease + 2 * TICK)  # no earlier than the lease on its names
             if self._awake - refreshed > LIFE / 2:
                 refreshed = self._awake
                 self._rooms.refresh()
