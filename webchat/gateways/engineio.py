@@ -80,8 +80,6 @@ class AsyncServer(engineio.AsyncServer):
             raise Refusal("Session ID unknown", 1)
         elif request.is_websocket:
             await self._upgrade(request, socket)
-        elif socket.upgraded:
-            raise Refusal("The session has been upgraded")
         else:
             await (self._post if ask.method == "POST" else self._get)(request, socket)
 
@@ -124,7 +122,10 @@ class AsyncServer(engineio.AsyncServer):
     def _handshake(self, socket: Socket, request: Request) -> dict:
         return {
             "sid": socket.sid,
-            "upgrades": self._upgrades(socket.sid, "websocket" if request.is_websocket else "polling"),
+            "upgrades": [
+                name for name in self._upgrades(socket.sid, "websocket" if request.is_websocket else "polling")
+                if name in self.transports
+            ],
             "pingTimeout": round(self.ping_timeout * 1000),
             "pingInterval": round((self.ping_interval + self.ping_interval_grace_period) * 1000),
             "maxPayload": int(self.max_http_buffer_size),
@@ -163,7 +164,10 @@ class AsyncServer(engineio.AsyncServer):
             raise Refusal(str(violation)) from None
         finally:
             watch.cancel()
-        await self._respond(request, polling_payload(frames).encode())
+        try:
+            await self._respond(request, polling_payload(frames).encode())
+        except OSError:
+            await socket.close(wait=False, reason=self.reason.TRANSPORT_ERROR)  # the frames are lost
 
     async def _watch(self, request: Request, socket: Socket) -> None:
         """Close the session if the client hangs up while it waits."""
@@ -177,7 +181,9 @@ class AsyncServer(engineio.AsyncServer):
         except ProtocolViolation as violation:
             await self._punish(socket, violation)
             raise Refusal(str(violation)) from None
-        except Refusal:
+        except Refusal as refusal:
+            if refusal.status != 413:
+                raise
             # What was in the body is lost, and with it the order of the session.
             await socket.close(wait=False, reason=self.reason.TRANSPORT_ERROR)
             raise

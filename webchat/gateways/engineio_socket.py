@@ -7,6 +7,7 @@ from engineio import async_socket, packet
 
 from webchat.chat.errors import ProtocolViolation
 from webchat.codecs.frames import NORMAL, TOO_BIG
+from webchat.gateways.engineio_http import Refusal
 from webchat.gateways.engineio_transports import Polling, WebSocket
 from webchat.gateways.packets import engine_frame, polling_packets
 
@@ -108,8 +109,9 @@ class Socket(async_socket.AsyncSocket):
     async def post(self, body: bytes) -> None:
         """Take the packets that a client posted. Replaces `handle_post_request`, which dropped all but 16.
 
-        Raises ProtocolViolation.
+        Raises ProtocolViolation, or Refusal like `poll`.
         """
+        self._check_open()
         if self._posting:
             raise ProtocolViolation("one request at a time may send packets")
         self._posting = True
@@ -127,14 +129,22 @@ class Socket(async_socket.AsyncSocket):
         """The frames for one polling request. Replaces a timer per poll, and a reply of nothing after an upgrade.
 
         A second request while one waits is answered with ProtocolViolation, and a client that comes back after its
-        time is gone. Raises Refusal for a request that an upgrade has overtaken.
+        time is gone. Raises Refusal for a request that an upgrade, or the end, has overtaken.
         """
+        self._check_open()
         if self._deadline is not None and asyncio.get_running_loop().time() >= self._deadline:
             await self._time_out()
             raise ProtocolViolation("ping timeout")
         if self.transport.busy:
             raise ProtocolViolation("one request at a time may wait for packets")
         return await self.transport.poll(NUDGE if self._probe else None) or NOOP_FRAME
+
+    def _check_open(self) -> None:
+        """The session may have moved on while a request was on its way in."""
+        if self.closing:
+            raise Refusal("Session ID unknown", 1)
+        if self.upgraded:
+            raise Refusal("The session has been upgraded")
 
     # Heartbeat.
 
