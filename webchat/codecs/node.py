@@ -181,8 +181,9 @@ class Codec:
 
     def _in_order(self, frame: Frame, channel: str) -> None:
         stream = frame.node, channel
-        if frame.number <= self._last.pop(stream, 0):
+        if frame.number <= self._last.get(stream, 0):
             raise Junk("It was heard before.")
-        self._last[stream] = frame.number
+        self._last.pop(stream, None)
+        self._last[stream] = frame.number  # at the end: the first one is the one least heard of
         if len(self._last) > MAX_STREAMS:
             del self._last[next(iter(self._last))]
