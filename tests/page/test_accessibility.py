@@ -81,6 +81,17 @@ def test_all_can_be_done_with_the_keyboard_alone(visit, guest):
     expect(page.region()).to_have_count(0)
 
 
+def test_arrow_keys_open_the_list_of_users_instead_of_choosing_the_first(visit, own_server):
+    ada, _, cleo = (visit(at=own_server).join(name) for name in ("ada", "bob", "cleo"))
+    expect(ada.users.get_by_role("option")).to_have_count(3)
+    ada.users.focus()
+    ada.page.keyboard.press("ArrowDown")
+    expect(ada.regions).to_have_count(1)
+    for key in ("ArrowDown", "ArrowDown", "Enter"):
+        ada.page.keyboard.press(key)
+    expect(ada.message(cleo.name)).to_be_focused()
+
+
 def test_messages_are_announced_and_marks_are_not(visit, guest):
     ada, bob = visit(guest("ada")), visit(guest("bob"))
     ada.say("hello")

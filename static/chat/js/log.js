@@ -7,6 +7,13 @@ import { clock, continues, day, fullTime, linkify, noteText, startsDay } from ".
 /** A reader this near to the end (px) wants to see what comes next. */
 const NEAR = 40;
 
+/** What stands in place of messages where there are none. */
+const EMPTY = {
+  everyone: "Whatever you say here reaches everybody who is connected.",
+  person: "Only the two of you see this. It is kept in your browsers, not on the server.",
+  room: "Only members of this group see this. Whoever comes later sees the latest messages.",
+};
+
 export class Log {
   #entries;
   #isMe;
@@ -15,7 +22,7 @@ export class Log {
   #pinned = true;
   #size = "";
 
-  constructor({ title, entries }, isMe, onEarlier) {
+  constructor({ title, target, entries }, isMe, onEarlier) {
     this.#entries = entries;
     this.#isMe = isMe;
     this.list = el("div", { class: "entries" });
@@ -24,7 +31,7 @@ export class Log {
     this.scroller = el(
       "div",
       { role: "log", class: "log", tabindex: "0", "aria-label": `Messages, ${title}`, onscroll: () => this.#scrolled() },
-      this.earlier, this.list,
+      this.earlier, this.list, el("p", { class: "empty", "aria-live": "off" }, EMPTY[target.kind]),
     );
     this.newer = el(
       "button", { type: "button", class: "newer", onclick: () => this.toEnd() }, icon("down"), "New messages",

@@ -2,6 +2,9 @@
 
 import { el } from "./dom.js";
 
+const OPENS = new Set(["ArrowDown", "ArrowUp"]);
+const isOpen = (select) => CSS.supports("selector(:open)") && select.matches(":open");
+
 export class Picker {
   #options = new Map();
 
@@ -13,6 +16,14 @@ export class Picker {
       select.value = "";
       if (value) onpick(value);
     });
+    select.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** Some systems choose with each arrow key while the list is closed, so that all but the first were out of reach. */
+  #key(event) {
+    if (!OPENS.has(event.key) || event.altKey || !this.select.showPicker || isOpen(this.select)) return;
+    event.preventDefault();
+    this.select.showPicker();
   }
 
   /** Offer these values, in this order. What stays is left untouched, so that an open list does not jump. */
