@@ -36,8 +36,8 @@ def run(count: int, work: Work) -> int:
     """Run `work` in so many processes until SIGTERM or SIGINT. Returns the exit status.
 
     `work` serves until it gets one of these signals itself, and returns its exit status. It calls what it is given with
-    a line for each open door: they are printed once, when all workers accept. If the first worker ends before that, so
-    does everything, with its status. SIGHUP is passed on. No event loop may run in this process.
+    a line for each open door: they are printed once, when all workers accept. If the first worker ends without having
+    done so, everything ends with its status. SIGHUP is passed on. No event loop may run in this process.
     """
     with _signals() as arrived:
         return Supervisor(count, work, arrived).run()
@@ -106,7 +106,7 @@ class Supervisor:
         self._start(first)
         while first.doors is None and self._end is None:
             self._wait()
-            if (status := first.ended()) is not None:
+            if first.doors is None and (status := first.ended()) is not None:
                 return status if status >= 0 else 128 - status
         for worker in others:
             worker.due = 0.0
