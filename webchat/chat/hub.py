@@ -25,7 +25,7 @@ from webchat.chat.room import Room
 from webchat.chat.session import Audience, Outlet, Session
 from webchat.chat.texts import clean
 
-GATHERING = 0.08
+GATHERING = 0.09
 """Seconds over which presence is gathered; with a loop's delay it stays under the tenth of a second we promise."""
 
 HINT_PAUSE = 0.5

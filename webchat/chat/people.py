@@ -15,11 +15,11 @@ class Person:
     neither is gone. `token` proves that a new connection belongs to the one who holds the name.
     """
 
-    __slots__ = ("authenticated", "bucket", "name", "nodes", "sessions", "token")
+    __slots__ = ("authenticated", "bucket", "name", "nodes", "sessions", "shown", "token")
 
     def __init__(self, name: Name, authenticated: bool, bucket: TokenBucket, token: str = ""):
-        self.name = name
         self.authenticated = authenticated
+        self.spell(name)
         self.bucket = bucket
         self.token = token
         self.sessions = Audience()
@@ -29,10 +29,10 @@ class Person:
     def key(self) -> str:
         return self.name.key
 
-    @property
-    def shown(self) -> str:
-        """The name as everybody sees it: an account's carries an asterisk, which nobody else's can."""
-        return self.name.text + "*" if self.authenticated else self.name.text
+    def spell(self, name: Name) -> None:
+        """Show this name; an account's carries an asterisk, which nobody else's can."""
+        self.name = name
+        self.shown = name.text + "*" if self.authenticated else name.text
 
 
 class People:
@@ -41,6 +41,7 @@ class People:
     def __init__(self, changes: Changes):
         self.changes = changes
         self._by_key: dict[str, Person] = {}
+        self._names: dict[str, str] = {}  # shown, by key: a newcomer's welcome has them all
         self._shown: tuple[str, ...] | None = ()
 
     def find(self, key: str) -> Person | None:
@@ -49,13 +50,14 @@ class People:
     def shown(self) -> tuple[str, ...]:
         """Everybody's shown name, in the order of arrival."""
         if self._shown is None:
-            self._shown = tuple(person.shown for person in self._by_key.values())
+            self._shown = tuple(self._names.values())
         return self._shown
 
     def add(self, person: Person, source: Session | str) -> None:
         """He has a connection more: one of this process (a session), or any to another (that node's id)."""
         if person.key not in self._by_key:
             self._by_key[person.key] = person
+            self._names[person.key] = person.shown
             self._changed(joined=person.shown)
         if isinstance(source, Session):
             person.sessions.add(source)
@@ -68,12 +70,15 @@ class People:
             person.sessions.discard(source)
         else:
             person.nodes.discard(source)
-        if not person.sessions and not person.nodes and self._by_key.pop(person.key, None):
+        if not person.sessions and not person.nodes and self._by_key.get(person.key) is person:
+            del self._by_key[person.key], self._names[person.key]
             self._changed(left=person.shown)
 
     def rename(self, person: Person, name: Name) -> None:
         """He shows the same name in another spelling."""
-        before, person.name = person.shown, name
+        before = person.shown
+        person.spell(name)
+        self._names[person.key] = person.shown
         self._changed(joined=person.shown, left=before)
 
     def on(self, node: str) -> Iterable[Person]:
