@@ -87,7 +87,7 @@ USED = {
     "socketio.AsyncServer": [
         "_get_event_handler", "_get_namespace_handler", "_trigger_event", "call", "emit", "get_session",
     ],
-    "socketio.Manager": ["_generate_ack_id", "is_connected", "is_pre_connected", "is_sid_room"],
+    "socketio.Manager": ["_generate_ack_id", "is_connected", "is_pre_connected", "is_sid_room", "trigger_callback"],
 }
 
 

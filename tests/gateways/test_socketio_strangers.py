@@ -327,6 +327,24 @@ class StalledTest(SocketTest):
         self.assertEqual(len(self.server.manager.rooms["/"][None]), 1)
 
     @online
+    async def test_a_reader_that_resumes_below_the_limit_loses_nothing(self):
+        client = await self.join()
+        protocol = client._response.connection.transport
+        protocol.pause_reading()
+        queue = next(iter(self.sockets.values())).transport._queue
+        number = 0
+        while queue.pending < 700_000:
+            await self.server.emit("news", (number, "x" * 20_000))
+            await asyncio.sleep(0)
+            number += 1
+        await client.send_str('421["message-with-ack"]')
+        await self.until(lambda: queue.pending > 700_000)
+        protocol.resume_reading()
+        got = [await client.receive_str() for _ in range(number + 1)]
+        self.assertEqual([news.split(",")[1] for news in got[:-1]], [str(n) for n in range(number)])
+        self.assertEqual(got[-1], "431[]")
+
+    @online
     async def test_disconnecting_a_stalled_client_returns_at_once(self):
         await self.stall("40")
         await self.until(lambda: self.server._outlets)

@@ -8,6 +8,9 @@ from urllib.parse import parse_qsl
 VERSION = "4"
 """The protocol revision that we speak; the query calls it `EIO`."""
 
+MAX_QUERY = 4096
+"""Characters of a query that are looked at."""
+
 METHODS = frozenset({"GET", "POST", "OPTIONS"})
 
 PLAIN = [("Content-Type", "text/plain; charset=UTF-8"), ("Cache-Control", "no-store")]
@@ -45,7 +48,7 @@ class Request:
 
     def ask(self, transports: list[str]) -> Ask:
         """Read the query. Raises Refusal."""
-        query = dict(parse_qsl(self.environ["QUERY_STRING"], keep_blank_values=True, max_num_fields=32))
+        query = dict(parse_qsl(self.environ["QUERY_STRING"][:MAX_QUERY], keep_blank_values=True))
         method, transport, sid = self.environ["REQUEST_METHOD"], query.get("transport"), query.get("sid")
         if "j" in query:
             raise Refusal("JSONP is not supported")
@@ -62,7 +65,7 @@ class Request:
     async def body(self, limit: float) -> bytes:
         """The body, chunked or not. Raises Refusal if it is larger than `limit`, ConnectionError if it breaks off."""
         length = self.environ.get("CONTENT_LENGTH", "")
-        if length.isdecimal() and int(length) > limit:
+        if length.isdecimal() and (len(length) > 18 or int(length) > limit):
             raise Refusal("The body is too large", status=413)
         parts, size, more = [], 0, True
         while more:

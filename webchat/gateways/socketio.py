@@ -162,7 +162,8 @@ class AsyncServer(socketio.AsyncServer):
         elif kind in EVENTS:
             await self._handle_event(eio_sid, namespace, packet.id, packet.data)
         elif kind in ACKS:
-            await self.manager.trigger_callback(outlet.sid, packet.id, packet.data)
+            if packet.id:  # a callback's id is never 0: there the manager keeps its counter
+                await self.manager.trigger_callback(outlet.sid, packet.id, packet.data)
         else:
             await self._handle_disconnect(eio_sid, namespace)
 
