@@ -11,12 +11,14 @@ from tornado.websocket import websocket_connect
 from tests.chat.fakes import immediately
 from webchat.backplane.local import Backplane
 from webchat.chat.accounts import demo_accounts
+from webchat.chat.events import Notice, Presence
 from webchat.chat.hub import Hub
+from webchat.codecs import vocabulary
 from webchat.gateways import asgi
 from webchat.gateways.outbox import Outbox
 from webchat.gateways.proxies import Proxies
 from webchat.gateways.socketio import AsyncServer
-from webchat.gateways.socketio_chat import SocketIOChat
+from webchat.gateways.socketio_chat import SocketIOChat, encode
 
 ROOM = "Taskmaster"
 PATIENCE = 5
@@ -194,6 +196,12 @@ class Login(SocketIODoor):
         auth = {"username": "ada", "token": ada.welcome["token"]}
         assert (await again.connect(auth))[0] == "0"
         assert (await again.hear("welcome"))["username"] == "ada"
+
+
+class Frames(SocketIODoor):
+    def test_our_frames_are_those_of_the_socketio_server(self):
+        for event in (Notice("degraded", "Später. \u2028"), Presence(("ada",), ())):
+            assert encode(event) == self.server.frame(*vocabulary.payload(event))
 
 
 class RefusedLogins(SocketIODoor):

@@ -4,19 +4,33 @@ import asyncio
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from webchat.chat.errors import BadMessage, ChatError, LoginRequired
 from webchat.chat.events import Event, Notice
 from webchat.chat.hub import Hub
 from webchat.chat.session import Session
 from webchat.codecs import vocabulary
+from webchat.codecs.frames import text_frame
 from webchat.gateways.proxies import Proxies
 from webchat.gateways.socketio import AsyncServer
 
 MAX_MESSAGE = 64 * 1024
 """Bytes of a packet; 4,096 characters, each escaped as a surrogate pair, with room to spare."""
 
+MESSAGE_EVENT = b"42"
+"""An Engine.IO message with a Socket.IO event for the namespace `/`."""
+
 LOGIN_TIME = 10.0
 """Seconds that a client which connects first has for its login."""
+
+
+def encode(event: Event) -> bytes:
+    """An event as the frame that all clients of this door share.
+
+    It is what `AsyncServer.frame` would make of it, but spares a look for binary data at each name in it.
+    """
+    return text_frame(MESSAGE_EVENT + msgspec.json.encode(vocabulary.payload(event)))
 
 
 class SocketIOChat:
@@ -38,17 +52,13 @@ class SocketIOChat:
         for event in vocabulary.COMMAND_NAMES - {"connected", "login"}:
             server.on(event, partial(self._request, event))
 
-    def encode(self, event: Event) -> Any:
-        """An event as the frame that all Socket.IO clients share."""
-        return self._server.frame(*vocabulary.payload(event))
-
     def __len__(self) -> int:
         return len(self._sessions)
 
     async def _connect(self, sid: str, environ: dict, auth: Any = None) -> None:
         session = None
         try:
-            session = self._hub.open(encode=self.encode, outlet=self._server.outlet(sid),
+            session = self._hub.open(encode=encode, outlet=self._server.outlet(sid),
                                      address=self._address(environ))
             self._sessions[sid] = session
             if isinstance(auth, dict) and "username" in auth:
