@@ -1,0 +1,101 @@
+"""What is measured."""
+
+import statistics
+import time
+from dataclasses import dataclass
+
+from benchmarks import peers
+from benchmarks.load import Fleet
+from benchmarks.peers import Peer
+from benchmarks.processes import Process
+
+WARM_UP = 5
+"""Rounds before the clock starts."""
+
+SIZE = 64
+"""Bytes of a message."""
+
+REST = 3.0
+"""Seconds after the last login in which a server may finish what it put off."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`cpu` in µs of server time for each delivery, or login; `memory` in KiB for each user; latencies in ms."""
+
+    cpu: float
+    memory: float | None = None
+    median: float | None = None
+    p99: float | None = None
+
+
+@dataclass(frozen=True)
+class FanOut:
+    """`speakers` say one message each at once, again and again, and everybody hears all of them."""
+
+    listeners: int
+    speakers: int
+    rounds: int
+    peers: tuple[Peer, ...]
+
+    @property
+    def name(self) -> str:
+        who = "one speaks" if self.speakers == 1 else f"{self.speakers} speak at once"
+        return f"{who}, {self.listeners:,} listen"
+
+    unit = "µs a delivery"
+
+    def measure(self, peer: Peer, server: Process) -> Figure:
+        """Raises Stalled."""
+        with Fleet(peer.protocol(), server.port, self.listeners) as fleet:
+            fleet.settle()
+            for _ in range(WARM_UP):
+                fleet.round(self.speakers, SIZE)
+            before = server.cpu()
+            rounds = [fleet.round(self.speakers, SIZE) for _ in range(self.rounds)]
+            cpu = server.cpu() - before
+        latencies = sorted(latency for each in rounds for latency in each.latencies)
+        return Figure(
+            cpu=cpu / sum(each.deliveries for each in rounds),
+            median=statistics.median(latencies),
+            p99=latencies[len(latencies) * 99 // 100],
+        )
+
+
+@dataclass(frozen=True)
+class Idle:
+    """`users` log in one after the other, and stay silent."""
+
+    users: int
+    peers: tuple[Peer, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.users:,} idle users"
+
+    unit = "µs a login"
+
+    def measure(self, peer: Peer, server: Process) -> Figure:
+        """Raises Stalled."""
+        cpu, memory = server.cpu(), server.memory()
+        with Fleet(peer.protocol(), server.port, self.users) as fleet:
+            deadline = time.monotonic() + REST
+            while time.monotonic() < deadline:
+                fleet.settle(0.1)
+            return Figure((server.cpu() - cpu) / self.users, (server.memory() - memory) / self.users)
+
+
+Case = FanOut | Idle
+
+CHATS = (peers.FLOOR, peers.WEBCHAT, peers.NODE_CHAT, peers.PYTHON)
+
+CASES: tuple[Case, ...] = (
+    FanOut(200, 1, 100, CHATS),
+    FanOut(1_000, 1, 40, CHATS),
+    FanOut(5_000, 1, 12, CHATS),
+    FanOut(200, 20, 20, CHATS),
+    Idle(3_000, (peers.WEBCHAT, peers.NODE_PLAIN)),
+)
+
+SWEEP = tuple(FanOut(listeners, 1, max(4, 20_000 // listeners), CHATS) for listeners in (50, 200, 1_000, 4_000, 10_000))
+"""For the plot: cost against listeners."""

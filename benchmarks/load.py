@@ -1,0 +1,153 @@
+"""The load: many clients in one process, that log in one after the other and count what they hear."""
+
+import base64
+import os
+import select
+import socket
+import time
+from dataclasses import dataclass
+
+KEY = b"\x37\xfa\x21\x3d"
+PATIENCE = 30.0
+"""Seconds without any delivery after which a server is given up."""
+
+
+class Stalled(Exception):
+    """The server closed a connection, or delivered no more."""
+
+
+class Protocol:
+    """What one client sends. `answer` is what some of the received bytes call for, if anything."""
+
+    def login(self, client: socket.socket, number: int, port: int) -> None:
+        """Get in; returns when the server has said so. Raises Stalled."""
+        raise NotImplementedError
+
+    def message(self, text: bytes) -> bytes:
+        raise NotImplementedError
+
+    def answer(self, received: bytes) -> bytes | None:
+        return None
+
+
+class SocketIO(Protocol):
+    """Socket.IO v5 over WebSocket."""
+
+    PING = b"\x81\x012"
+
+    def login(self, client: socket.socket, number: int, port: int) -> None:
+        key = base64.b64encode(os.urandom(16)).decode()
+        client.sendall((
+            f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"Upgrade: websocket\r\nConnection: Upgrade\r\nOrigin: http://127.0.0.1:{port}\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+        ).encode())
+        _await(client, b'"sid"')
+        client.sendall(_masked(b'40{"username":"user%d"}' % number))
+        _await(client, b'["welcome"')
+
+    def message(self, text: bytes) -> bytes:
+        return _masked(b'42["message",{"message":"%b"}]' % text)
+
+    def answer(self, received: bytes) -> bytes | None:
+        return _masked(b"3") if self.PING in received else None
+
+
+class Lines(Protocol):
+    """Bare lines; a `*` marks those that are messages."""
+
+    def login(self, client: socket.socket, number: int, port: int) -> None:
+        client.sendall(b"user%d\n" % number)
+
+    def message(self, text: bytes) -> bytes:
+        return b"*%b\n" % text
+
+
+@dataclass(frozen=True)
+class Round:
+    """`latencies` (ms) of its deliveries, one for each listener and segment."""
+
+    deliveries: int
+    latencies: list[float]
+
+
+class Fleet:
+    """Clients of one server. Closing it closes them."""
+
+    def __init__(self, protocol: Protocol, port: int, size: int):
+        self.protocol = protocol
+        self.clients: dict[int, socket.socket] = {}
+        self._poller = select.epoll()
+        for number in range(size):
+            client = socket.create_connection(("127.0.0.1", port), PATIENCE)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.clients[client.fileno()] = client
+            protocol.login(client, number, port)
+            client.setblocking(False)
+            self._poller.register(client, select.EPOLLIN)
+            if number % 100 == 0:
+                self.settle(0)  # pings want an answer, however long the others take to get in
+        self._rounds = 0
+
+    def __enter__(self) -> "Fleet":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._poller.close()
+        for client in self.clients.values():
+            client.close()
+
+    def settle(self, silence: float = 0.5) -> None:
+        """Read until nothing has come for `silence` seconds."""
+        while self._read(silence):
+            pass
+
+    def round(self, speakers: int, size: int) -> Round:
+        """Let `speakers` clients each say `size` bytes at once, and wait until everybody has heard all of them."""
+        self._rounds += 1
+        mark = b"<%08d>" % self._rounds
+        missing = speakers * len(self.clients)
+        deliveries, latencies, tails = missing, [], {}
+        said = self.protocol.message(mark + b"." * (size - len(mark)))
+        started = heard_last = time.perf_counter()
+        for client in list(self.clients.values())[:speakers]:
+            client.send(said)
+        while missing > 0:
+            if time.perf_counter() - heard_last > PATIENCE:
+                raise Stalled(f"{missing} of {deliveries} deliveries never came")
+            for fd, data in self._read(1):
+                data = tails.get(fd, b"") + data
+                if heard := data.count(mark):
+                    missing -= heard
+                    heard_last = time.perf_counter()
+                    latencies.append((heard_last - started) * 1000)
+                    data = data[data.rindex(mark) + len(mark) :]
+                tails[fd] = data[1 - len(mark) :]
+        return Round(deliveries, latencies)
+
+    def _read(self, patience: float) -> list[tuple[int, bytes]]:
+        received = []
+        for fd, _ in self._poller.poll(patience):
+            data = self.clients[fd].recv(1 << 18)
+            if not data:
+                raise Stalled("the server closed a connection")
+            if answer := self.protocol.answer(data):
+                self.clients[fd].send(answer)
+            received.append((fd, data))
+        return received
+
+
+def _await(client: socket.socket, mark: bytes) -> None:
+    data = b""
+    while mark not in data:
+        received = client.recv(1 << 16)
+        if not received:
+            raise Stalled(f"the server hung up after {data[-100:]!r}")
+        data += received
+
+
+def _masked(payload: bytes) -> bytes:
+    """A client's text frame."""
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
+    return b"\x81" + length + KEY + bytes(byte ^ KEY[i % 4] for i, byte in enumerate(payload))

@@ -1,0 +1,71 @@
+"""The chat on python-socketio as it comes, under uvicorn: what one would write without webchat."""
+
+import asyncio
+import itertools
+import sys
+import time
+
+import socketio
+import uvicorn
+
+sio = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins="*", ping_interval=300)
+people: dict[str, str] = {}
+names: dict[str, str] = {}
+numbers = itertools.count(1)
+changes: dict[str, list[str]] = {"joined": [], "left": []}
+tasks: set[asyncio.Task] = set()
+
+
+def presence(kind: str, name: str) -> None:
+    if not any(changes.values()):
+        task = asyncio.get_running_loop().create_task(tell())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    changes[kind].append(name)
+
+
+async def tell() -> None:
+    await asyncio.sleep(0.1)
+    event = {kind: list(names) for kind, names in changes.items()}
+    for gathered in changes.values():
+        gathered.clear()
+    await sio.emit("presence", event)
+
+
+@sio.event
+async def connect(sid, environ, auth):
+    name = str((auth or {}).get("username", "")).strip()
+    if not name or name in people:
+        raise ConnectionRefusedError("That name cannot be used.")
+    people[name], names[sid] = sid, name
+    welcome = {"username": name, "authenticated": False, "users": list(people), "rooms": []}
+    await sio.emit("welcome", welcome, to=sid)
+    presence("joined", name)
+
+
+@sio.event
+async def disconnect(sid, reason):
+    if name := names.pop(sid, None):
+        del people[name]
+        presence("left", name)
+
+
+@sio.event
+async def message(sid, request):
+    return await publish(sid, request["message"])
+
+
+@sio.event
+async def privmsg(sid, request):
+    return await publish(sid, request["message"], to_user=request["to_user"])
+
+
+async def publish(sid, text, **rest):
+    said = {"id": str(next(numbers)), "time": int(time.time() * 1000), "from_user": names[sid],
+            "authenticated": False, "text": text, **rest}
+    await sio.emit("chat_message", said, to=people.get(rest.get("to_user")))
+    return {"ok": True, "id": said["id"], "time": said["time"]}
+
+
+if __name__ == "__main__":
+    uvicorn.run(socketio.ASGIApp(sio), port=int(sys.argv[1]), log_level="error")
