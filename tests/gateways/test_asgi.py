@@ -183,7 +183,7 @@ class SocketIOTest(AsyncHTTPTestCase):
         finally:
             # Stock python-engineio leaves a poll of a client that said goodbye hanging; this ends it from our side.
             await (client.eio.http.close() if client.transport() == "polling" else client.disconnect())
-            await asyncio.wait_for(client.wait(), TIMEOUT)
+            await asyncio.wait_for(client.eio.wait(), TIMEOUT)
 
     @gen_test
     async def test_over_websocket(self):

@@ -8,6 +8,7 @@ from tornado.testing import gen_test
 
 from tests.gateways.asgi import TIMEOUT, BridgeTest, read_body, respond
 from webchat.gateways.asgi_http import HIGH_WATER, Disconnected, Exchange
+from webchat.gateways.outbox import Outbox
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -118,7 +119,7 @@ class BackPressureTest(unittest.IsolatedAsyncioTestCase):
 
 
 class FakeMount:
-    app = None
+    app = outbox = None
     max_body_size = 1 << 20
 
     def start(self, coroutine):
@@ -436,3 +437,46 @@ class DisconnectTest(BridgeTest):
             await asyncio.sleep(0)
         client.close()
         await asyncio.wait_for(ended.wait(), TIMEOUT)
+
+
+class SlowReaderTest(BridgeTest):
+    """A client that does not read its response is dropped; one that reads slowly is not."""
+
+    def get_app(self):
+        self.timers = []
+        self.options = {"outbox": Outbox(call_later=lambda _, callback: self.timers.append(callback))}
+        return super().get_app()
+
+    async def asgi(self, scope, receive, send):
+        await respond(send, b"x" * (16 << 20))
+
+    async def stalled(self):
+        client = await self.connect()
+        client.send(GET)
+        stream = await self.server_stream()
+        while not self.timers:
+            await asyncio.sleep(0)
+        return client, stream
+
+    @gen_test
+    async def test_nothing_taken_in_time_closes_the_connection(self):
+        _, stream = await self.stalled()
+        self.timers.pop()()
+        self.assertTrue(stream.closed())
+        self.assertEqual(self.timers, [])
+
+    @gen_test
+    async def test_something_taken_starts_the_time_anew(self):
+        client, stream = await self.stalled()
+        await client.read(8 << 20)  # more than the kernel holds
+        self.timers.pop()()
+        self.assertFalse(stream.closed())
+        self.timers.pop()()
+        self.assertTrue(stream.closed())
+
+    @gen_test
+    async def test_a_response_that_was_taken_leaves_no_timer_behind(self):
+        client, stream = await self.stalled()
+        await client.response()
+        self.timers.pop()()
+        self.assertEqual((self.timers, stream.closed()), ([], False))

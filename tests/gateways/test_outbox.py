@@ -289,6 +289,29 @@ class OverflowTest(QueueTest):
         self.assertEqual(await self.read(4), b"left")
 
 
+class ManyStalledTest(AsyncTestCase):
+    @gen_test
+    async def test_a_gibibyte_for_a_hundred_stalled_readers_is_not_kept(self):
+        overflows, outbox = [], Outbox()
+        queues, peers = [], []
+        for _ in range(100):
+            ours, peer = socket.socketpair()
+            queues.append(SendQueue(outbox, IOStream(ours), overflows.append))
+            peers.append(peer)
+        most = 0
+        for _ in range(160):
+            for queue in queues:
+                queue.send(b"x" * 65_536)
+            outbox.flush()
+            most = max(most, *(queue.pending for queue in queues))
+        await asyncio.sleep(0)
+        for queue, peer in zip(queues, peers, strict=True):
+            queue.stream.close()
+            peer.close()
+        self.assertLessEqual(most, MEGABYTE)
+        self.assertEqual(len(overflows), 100)
+
+
 class ClosedTest(QueueTest):
     @gen_test
     async def test_a_reset_closes_the_stream_and_nothing_is_raised(self):

@@ -4,11 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPOutputError, ResponseStartLine, format_timestamp, responses
 from tornado.iostream import StreamClosedError
+
+from webchat.gateways.outbox import Outbox, written
 
 if TYPE_CHECKING:
     from webchat.gateways.asgi import Mount
@@ -33,12 +36,17 @@ class Disconnected(OSError):
 
 
 class Response:
-    """An ASGI response on its way out. Nothing is written before the first piece of the body is there."""
+    """An ASGI response on its way out. Nothing is written before the first piece of the body is there.
 
-    def __init__(self, connection: HTTP1Connection, scope: dict):
+    A client that takes nothing of it for the outbox's `patience` is dropped.
+    """
+
+    def __init__(self, connection: HTTP1Connection, scope: dict, outbox: Outbox):
         self.started = False  # something has been written
         self.complete = False
         self._connection = connection
+        self._outbox = outbox
+        self._watched = False
         self._head_only = scope.get("method") == "HEAD"
         self._keeps_alive = scope["http_version"] >= "1.1"
         self._head: dict | None = None
@@ -71,6 +79,7 @@ class Response:
         self._connection.finish()
         if self._close and not stream.closed():
             stream.write(b"").add_done_callback(lambda _: stream.close())
+        self._watch()
 
     def break_off(self) -> None:
         """Close the connection in the middle of the response, so that nobody takes it for whole."""
@@ -82,10 +91,24 @@ class Response:
         self.complete = not more
         stream = self._connection.stream
         if more and stream.writing():
+            self._watch()
             try:
                 await stream.write(b"")
             except StreamClosedError:
                 raise Disconnected("the client is gone") from None
+
+    def _watch(self) -> None:
+        stream = self._connection.stream
+        if not self._watched and stream.writing():
+            self._watched = True
+            self._outbox.call_later(partial(self._look, written(stream)))
+
+    def _look(self, before: int) -> None:
+        self._watched = False
+        stream = self._connection.stream
+        if stream.writing() and written(stream) == before:
+            stream.close()
+        self._watch()
 
     def _write(self, data: bytes, more: bool) -> None:
         status = self._head["status"]
@@ -124,7 +147,7 @@ class Exchange:
         self._app = mount.app
         self._max_size = mount.max_body_size
         self._scope = scope
-        self._response = Response(connection, scope)
+        self._response = Response(connection, scope, mount.outbox)
         self._body = bytearray()  # arrived, and not yet asked for
         self._size = 0  # bytes arrived
         self._whole = False  # all of the body has arrived

@@ -260,7 +260,7 @@ class WebSocket:
             self._response.break_off()
 
     def _refuse(self, status: int, *headers: tuple[bytes, bytes]) -> None:
-        self._response = Response(self._connection, self._scope)
+        self._response = Response(self._connection, self._scope, self._mount.outbox)
         self._response.error(status, *headers)
         self._response.finish()
         self._over(frames.ABNORMAL)
@@ -268,7 +268,7 @@ class WebSocket:
     async def _respond(self, event: dict) -> None:
         """The extension `websocket.http.response`: the application's own refusal."""
         if self._response is None:
-            self._response = Response(self._connection, self._scope)
+            self._response = Response(self._connection, self._scope, self._mount.outbox)
         await self._response.send(event)
         if self._response.complete:
             self._response.finish()

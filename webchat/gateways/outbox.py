@@ -108,7 +108,7 @@ class SendQueue:
         """Bytes that the socket has not taken yet."""
         if self.stream.closed():
             return 0
-        return self._held + _unwritten(self.stream) + sum(map(len, self.chunks))
+        return self._held + unwritten(self.stream) + sum(map(len, self.chunks))
 
     async def drain(self) -> None:
         """Write now, and return when the socket has taken all of it (or the queue is closed).
@@ -176,7 +176,7 @@ class SendQueue:
             backlog[0] = backlog[0][taken:]
         if not blocked:
             self._relay()
-        if self._held + _unwritten(self.stream) > self._outbox.limit:
+        if self._held + unwritten(self.stream) > self._outbox.limit:
             self._overflow(f"more than {self._outbox.limit} bytes are waiting to be read")
 
     def _relay(self) -> None:
@@ -216,11 +216,11 @@ class SendQueue:
         """Start the patience anew: the reader has just taken something, or blocked just now."""
         if self._timer is not None:
             self._timer.cancel()
-        self._seen = _written(self.stream)
+        self._seen = written(self.stream)
         self._timer = self._outbox.call_later(self._expired)
 
     def _expired(self) -> None:
-        if _written(self.stream) != self._seen:  # a part of one large chunk
+        if written(self.stream) != self._seen:  # a part of one large chunk
             self._wait()
         else:
             self._overflow(f"nothing was read for {self._outbox.patience:g} seconds")
@@ -246,9 +246,11 @@ class SendQueue:
 # Tornado has no public count of what its stream has written; these two are its own (tests pin them).
 
 
-def _written(stream: IOStream) -> int:
+def written(stream: IOStream) -> int:
+    """Bytes that the socket has taken of what was written to the stream."""
     return stream._total_write_done_index
 
 
-def _unwritten(stream: IOStream) -> int:
+def unwritten(stream: IOStream) -> int:
+    """Bytes that wait in the stream."""
     return stream._total_write_index - stream._total_write_done_index
