@@ -60,7 +60,7 @@ class LineWire:
         except TimeoutError as error:
             raise Lost("Something answers there, but it is no webchat for lines") from error
         if lines.welcomed(answer.text) is None:
-            raise Refused(answer.text, lines.refusal(answer.text))
+            raise Refused(answer.text.removesuffix(lines.LOGIN_HINT).rstrip(), lines.refusal(answer.text))
         self._here.room, self._here.rooms, self._password = None, [], password
         self._take(answer)
         self._listening = asyncio.create_task(self._listen())
@@ -138,6 +138,8 @@ class LineWire:
                 self._take(await self._next())
         except Lost as lost:
             return str(lost)
+        finally:
+            self._writer.close()  # a server that is going down waits for that
 
     def _take(self, heard: lines.Heard) -> None:
         if heard.kind == "server":

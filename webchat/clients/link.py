@@ -166,6 +166,7 @@ class Link:
 
     async def leave(self) -> None:
         """Say goodbye."""
+        self._set(False, "Goodbye")
         if self._wire:
             await self._wire.leave()
 

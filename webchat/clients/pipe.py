@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-from webchat.clients.link import Here, Link, Lost, Refused, is_goodbye
+from webchat.clients.link import Link, Lost, Refused, is_goodbye
 from webchat.clients.transcript import Item, Spoken, plain
 
 CHUNK = 64 * 1024
@@ -26,15 +26,15 @@ BREATH = 0.25
 
 
 class Printer:
-    """What others say, on stdout; nothing while `quiet`."""
+    """What others say, on stdout, for as long as one is in the chat."""
 
-    def __init__(self, here: Here) -> None:
-        self.quiet = True
-        self._here = here
+    def __init__(self) -> None:
+        self.link: Link | None = None
         sys.stdout.reconfigure(errors="replace", line_buffering=True)
 
     def show(self, item: Item) -> None:
-        if self.quiet or isinstance(item, Spoken) and item.sender == self._here.name:
+        own = isinstance(item, Spoken) and item.sender == self.link.here.name
+        if own or not self.link.online:
             return
         try:
             print(*plain(item), sep="\n")
@@ -47,7 +47,7 @@ def report(sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
 
-async def run(link: Link, printer: Printer, room: str | None) -> int:
+async def run(link: Link, room: str | None) -> int:
     """Log in, say every line of stdin, leave when all has been taken in; returns the exit status.
 
     Raises Refused or Lost where it does not come to that, and ValueError for input that no message can hold.
@@ -55,12 +55,10 @@ async def run(link: Link, printer: Printer, room: str | None) -> int:
     await link.open([room] if room else [])
     status = 0 if bool(room) == bool(link.here.room) else 1  # what was meant for a room is not for everyone
     keeper = asyncio.create_task(link.keep())
-    printer.quiet = False
     try:
         if not status:
             status = await _say_all(link)
     finally:
-        printer.quiet = True
         keeper.cancel()
         await link.leave()
     return status

@@ -26,8 +26,8 @@ GOODBYE_TIME = 5.0
 
 STYLE = Style.from_dict({
     "time": f"fg:{GREY}", "server": f"fg:{GREY}", "room": f"fg:{GREY} bold", "private": "reverse", "own": "bold",
-    "bottom-toolbar": "noreverse fg:#ffffff bg:#3a3a3a", "online": "fg:#87d787", "offline": "fg:#ffaf5f",
-    "hint": "bold",
+    "offline": "fg:#af5f00 bold", "bottom-toolbar": "noreverse fg:#ffffff bg:#3a3a3a", "online": "fg:#87d787",
+    "away": "fg:#ffaf5f", "hint": "bold",
 })
 
 class Screen:
@@ -122,12 +122,14 @@ class Screen:
     def _prompt(self) -> FormattedText:
         here = self._link.here
         room = [("class:room", f" #{printable(here.room)}")] if here.room else []
-        return FormattedText([("class:own", printable(here.name)), *room, ("", "> ")])
+        # Also here, because on a terminal that does not say where its cursor is there is no toolbar.
+        state = [] if self._link.online else [("class:offline", " (offline)")]
+        return FormattedText([("class:own", printable(here.name)), *room, *state, ("", "> ")])
 
     def _toolbar(self) -> FormattedText:
         link = self._link
         if not link.online:
-            return FormattedText([("class:offline", " ○ "), ("class:hint", self._hint), ("", printable(link.status))])
+            return FormattedText([("class:away", " ○ "), ("class:hint", self._hint), ("", printable(link.status))])
         count = len(link.here.people)
         where = f"in #{printable(link.here.room)}" if link.here.room else "to everyone"
         said = f"{link.status} as {printable(link.here.name)} · {where} · {count} here · /help · Ctrl-D leaves "

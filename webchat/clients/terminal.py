@@ -79,8 +79,9 @@ async def open_wire(address: Address, here: Here, hear) -> Wire:
 
 async def _pipe(address: Address, here: Here, room: str | None) -> int:
     from webchat.clients.pipe import Printer, report, run
-    printer = Printer(here)
-    return await run(Link(partial(open_wire, address, here), here, printer.show, report), printer, room)
+    printer = Printer()
+    printer.link = Link(partial(open_wire, address, here), here, printer.show, report)
+    return await run(printer.link, room)
 
 
 def _hinting(error: Exception) -> str:

@@ -1,0 +1,201 @@
+"""`webchat chat` at a terminal, as somebody who types at it sees it."""
+
+import re
+import signal
+
+import pytest
+
+from tests.clients.people import Typist, server  # noqa: F401
+from tests.program import Program
+
+
+@pytest.fixture
+def lines(server):  # noqa: F811
+    return f"127.0.0.1:{server.lines_port}"
+
+
+class TestArriving:
+    def test_it_asks_for_the_name_and_says_how_the_connection_is(self, lines):
+        with Typist(lines) as guest:
+            guest.arrives("newcomer")
+            guest.sees("Connected as newcomer · to everyone · 1 here")
+
+    def test_a_name_that_was_given_is_not_asked_for(self, lines):
+        with Typist(lines, "--name", "given") as guest:
+            assert "Name:" not in guest.sees("given>")
+
+    def test_a_refused_name_is_explained_and_asked_for_again(self, server, lines):  # noqa: F811
+        with server.say("early"), Typist(lines, "--name", "early") as guest:
+            guest.sees(r"-!- Somebody here already has that name\.")
+            guest.arrives("late")
+
+    def test_an_account_asks_for_its_password_and_does_not_show_it(self, lines):
+        with Typist(lines, "--name", "Alex") as alex:
+            alex.sees("Password of Alex .*:")
+            alex.enters("letmein")
+            alex.sees("Password of Alex .*:")
+            alex.enters("password")
+            alex.sees(r"Alex\*>")
+            assert "letmein" not in alex.raw and "*" * len("letmein") in alex.raw
+
+    def test_a_server_that_is_not_there_yet_is_waited_for(self):
+        with Program() as first:
+            ports = ["--port", str(first.port), "--lines-port", str(first.lines_port), "--braces-port",
+                     str(first.braces_port)]
+            first.stop()
+        with Typist(f"127.0.0.1:{first.lines_port}", "--name", "early bird") as guest:
+            guest.sees("nobody listens there; next attempt in 1 s")
+            with Program(*ports):
+                guest.sees("You are early bird")
+
+
+class TestTalking:
+    def test_a_half_typed_line_stays_intact_while_others_speak(self, server, lines):  # noqa: F811
+        with Typist(lines) as guest, server.say("Ada") as ada:
+            guest.arrives("slowhand")
+            guest.types("half a li")
+            guest.sees("half a li")
+            ada.write("are you there?")
+            guest.sees(r"\d\d:\d\d Ada: are you there\?")
+            guest.sees("slowhand> half a li")
+            guest.types("ne\r")
+            assert ada.hear("slowhand: ") == "slowhand: half a line"
+            guest.sees(r"\d\d:\d\d slowhand: half a line")
+
+    def test_private_messages_are_told_apart_in_both_directions(self, server, lines):  # noqa: F811
+        with Typist(lines) as guest, server.say("Bob Two") as bob:
+            guest.arrives("discreet")
+            guest.enters('/msg "Bob Two" psst')
+            bob.hear(r"^\[private\] discreet: psst$")
+            guest.sees(r"\[private\] discreet → Bob Two: psst")
+            bob.write("/msg discreet yes?")
+            guest.sees(r"\[private\] Bob Two: yes\?")
+
+    def test_what_is_typed_ahead_is_sent_in_order(self, server, lines):  # noqa: F811
+        with Typist(lines) as guest, server.say("patient") as ear:
+            guest.arrives("hasty")
+            guest.types("".join(f"line {number}\r" for number in range(20)))
+            assert [ear.hear("hasty: ") for _ in range(20)] == [f"hasty: line {number}" for number in range(20)]
+
+    def test_tab_completes_commands_and_names(self, server, lines):  # noqa: F811
+        with Typist(lines) as guest, server.say("Bartholomew") as bart:
+            guest.arrives("lazy")
+            guest.types("/ms\t")
+            guest.sees("/msg")
+            guest.types("Bar\t")
+            guest.sees("Bartholomew")
+            guest.enters("hello")
+            bart.hear(r"\[private\] lazy: hello")
+
+    def test_the_arrow_brings_earlier_lines_back_but_none_with_a_password(self, server, lines):  # noqa: F811
+        with Typist(lines) as guest, server.say("archivist") as ear:
+            guest.arrives("forgetful")
+            guest.enters("once")
+            ear.hear("forgetful: once")
+            guest.enters("/login Sue not-the-password")
+            guest.sees("-!- That name")
+            guest.types("\x1b[A")
+            guest.enters(" more")
+            assert ear.hear("forgetful: ") == "forgetful: once more"
+
+    def test_the_commands_are_the_servers_own(self, lines):
+        with Typist(lines) as guest:
+            guest.arrives("curious")
+            guest.enters("/help")
+            guest.sees("-!- /users .*who is here")
+            guest.enters("/nick Curious George")
+            guest.sees("Curious George>")
+            guest.enters("/dance")
+            guest.sees("-!- There is no command /dance")
+
+    def test_a_pasted_text_of_several_lines_waits_for_enter_and_arrives_whole(self, server, lines):  # noqa: F811
+        with Typist(lines) as guest, server.say("collector") as ear:
+            guest.arrives("quoter")
+            guest.types("\x1b[200~one\ntwo\nthree\x1b[201~")
+            guest.sees("three")
+            guest.types("\r")
+            assert [ear.hear("quoter: ") for _ in range(3)] == ["quoter: one", "quoter: two", "quoter: three"]
+
+    def test_escape_sequences_in_what_others_say_do_not_reach_the_terminal(self, server, lines):  # noqa: F811
+        with Typist(lines) as guest, server.say("vandal") as vandal:
+            guest.arrives("safe")
+            vandal.write("\x1b]0;owned\x07\x1b[2J\x9b31m end of attack")
+            guest.sees("end of attack")
+            assert "\x1b]0;" not in guest.raw and "\x07" not in guest.raw and "\x9b" not in guest.raw
+
+
+class TestColours:
+    COLOUR = re.compile(r"\x1b\[[\d;]*(?:38|48|[34][0-7]|9[0-7])(?:;[\d;]*)?m")
+
+    def test_each_person_has_one(self, server, lines):  # noqa: F811
+        with Typist(lines) as guest, server.say("Red") as red, server.say("Blue") as blue:
+            guest.arrives("painter")
+            red.write("one")
+            guest.sees("Red: one")
+            blue.write("two")
+            guest.sees("Blue: two")
+            colours = [re.search(rf"\x1b\[([\d;]+)m{name}\x1b\[0m: ", guest.raw)[1] for name in ("Red", "Blue")]
+            assert all("38;5;" in colour for colour in colours)
+            assert colours[0] != colours[1]
+
+    def test_there_are_none_where_nobody_wants_them(self, server, lines):  # noqa: F811
+        with Typist(lines, NO_COLOR="1") as guest, server.say("Grey") as grey:
+            guest.arrives("monochrome")
+            grey.write("plain")
+            guest.sees("Grey: plain")
+            assert not self.COLOUR.search(guest.raw)
+
+
+class TestConnectionLost:
+    def test_it_says_so_keeps_the_line_and_comes_back_by_itself(self):
+        with Program() as first:
+            ports = ["--port", str(first.port), "--lines-port", str(first.lines_port), "--braces-port",
+                     str(first.braces_port)]
+            with Typist(f"127.0.0.1:{first.lines_port}") as guest:
+                guest.arrives("faithful")
+                first.stop(signal.SIGKILL)
+                guest.sees(r"-!- The server has closed the connection\. Trying to come back")
+                guest.sees(r"faithful \(offline\)>")
+                guest.enters("not to be lost")
+                guest.sees("Your line is kept; press Enter when the connection is back")
+                with Program(*ports) as second:
+                    guest.sees(r"-!- Connected again as faithful\.")
+                    second.lines_port = first.lines_port
+                    with second.say("reunited") as ear:
+                        guest.types("\r")
+                        ear.hear("faithful: not to be lost")
+
+
+class TestLeaving:
+    @pytest.mark.parametrize("goodbye", ["quit\r", "exit\r", "/quit\r", "\x04", "\x03"])
+    def test_a_goodbye_ends_it_cleanly(self, server, lines, goodbye):  # noqa: F811
+        name = f"leaver{ord(goodbye[0])}"
+        with server.say(f"{name}s friend") as friend, Typist(lines) as guest:
+            guest.arrives(name)
+            guest.enters("so long")
+            friend.hear(f"{name}: so long")
+            guest.types(goodbye)
+            guest.sees("Goodbye\\.")
+            assert guest.leaves() == 0
+            assert friend.hear(f"-!- {name} has") == f"-!- {name} has left"
+
+    def test_the_last_line_before_it_is_not_lost(self, server, lines):  # noqa: F811
+        with server.say("last ear") as ear, Typist(lines) as guest:
+            guest.arrives("brisk")
+            guest.types("last words\rexit\r")
+            ear.hear("brisk: last words")
+            assert guest.leaves() == 0
+
+    @pytest.mark.parametrize("goodbye", ["\x04", "\x03"])
+    def test_before_the_name_is_given_too(self, lines, goodbye):
+        with Typist(lines) as guest:
+            guest.sees("Name:")
+            guest.types(goodbye)
+            assert guest.leaves() == 0
+
+    def test_a_terminal_that_is_closed_is_a_goodbye(self, server, lines):  # noqa: F811
+        with server.say("neighbour") as neighbour, Typist(lines) as guest:
+            guest.arrives("abrupt")
+            neighbour.hear("-!- abrupt has joined")
+            guest.hangs_up()
+            neighbour.hear("-!- abrupt has left")
