@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { bare, changed, find, fold, hue, initial, roster, samePerson } from "../../static/chat/js/presence.js";
+import { bare, changed, fold, hue, initial, roster, samePerson, without } from "../../static/chat/js/presence.js";
 
 test("an account's badge is not part of the name", () => {
   assert.equal(bare("Alex*"), "Alex");
@@ -32,9 +32,12 @@ test("a presence may leave out the half that is empty", () => {
   assert.deepEqual(changed(["ada"], {}), ["ada"]);
 });
 
-test("a person is found under any spelling, badge or none", () => {
-  assert.equal(find(["Alex*", "bob"], "ALEX"), "Alex*");
-  assert.equal(find(["Alex*", "bob"], "Alexa"), undefined);
+test("whoever comes is put in the right place, also at the ends", () => {
+  assert.deepEqual(changed(["bob", "dora"], { joined: ["eve", "ada", "Cleo"] }), ["ada", "bob", "Cleo", "dora", "eve"]);
+});
+
+test("names are taken out in any spelling", () => {
+  assert.deepEqual(without(["Alex*", "bob"], ["alex"]), ["bob"]);
 });
 
 test("a name has one colour, whatever its spelling", () => {

@@ -4,7 +4,9 @@ import { beforeEach, describe, test } from "node:test";
 import { KEPT, Store } from "../../static/chat/js/store.js";
 import { EVERYONE, keyOf, person, room } from "../../static/chat/js/targets.js";
 
-const WELCOME = { username: "Sue*", authenticated: true, users: ["Sue*", "ada", "bob"], rooms: ["Taskmaster"], token: "t" };
+const WELCOME = {
+  username: "Sue*", authenticated: true, users: ["Sue*", "ada", "bob"], rooms: ["Taskmaster"], token: "t",
+};
 let store, told, serial;
 
 beforeEach(() => {
@@ -16,7 +18,8 @@ beforeEach(() => {
   }
 });
 
-const said = (from_user, more = {}) => ({ id: String(++serial).padStart(8, "0"), time: 1000, from_user, text: "hi", ...more });
+const nextId = () => String(++serial).padStart(8, "0");
+const said = (from_user, more = {}) => ({ id: nextId(), time: 1000, from_user, text: "hi", ...more });
 const heard = (type) => told.filter((event) => event.type === type).map(({ conversation }) => conversation);
 
 describe("a session", () => {
@@ -106,6 +109,23 @@ describe("people", () => {
     store.presence({ joined: ["cleo"], left: ["bob"] }, 5);
     assert.deepEqual(store.others, ["ada", "cleo"]);
     assert.deepEqual(store.conversation(EVERYONE).entries, [{ time: 5, joined: ["cleo"], left: ["bob"] }]);
+  });
+
+  test("are found under any spelling, badge or none", () => {
+    store.presence({ joined: ["Alex*"], left: ["ada"] });
+    assert.equal(store.find("ALEX"), "Alex*");
+    assert.equal(store.find("Alexa"), undefined);
+    assert.equal(store.find("ada"), undefined);
+  });
+
+  test("may come by the thousand without holding the page up", () => {
+    const start = performance.now();
+    for (let batch = 0; batch < 50; batch++) {
+      store.presence({ joined: Array.from({ length: 100 }, (_, i) => `guest ${batch * 100 + i}`), left: [] }, batch);
+    }
+    assert.equal(store.others.length, 5002);
+    assert.equal(store.conversation(EVERYONE).entries.length, 1);
+    assert.ok(performance.now() - start < 3000, `${performance.now() - start} ms`);
   });
 
   test("who were here already, and oneself, are no news", () => {

@@ -68,7 +68,7 @@ describe("notes of who comes and goes", () => {
     notePresence(entries, { joined: ["bob"], left: [] }, NOON + 3 * MINUTE);
     entries.push(said("01"));
     notePresence(entries, { joined: [], left: ["bob"] }, NOON + 3 * MINUTE);
-    assert.deepEqual(read(entries), ["ada joined", "bob joined", "01", "bob left"].map((text) => text.replace("01", "")));
+    assert.deepEqual(read(entries.filter(({ id }) => !id)), ["ada joined", "bob joined", "bob left"]);
   });
 
   test("whoever left and came back, or came and left at once, is not worth a word", () => {

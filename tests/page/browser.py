@@ -42,6 +42,8 @@ class Server:
 
     def start(self) -> None:
         """Returns when the doors are open: the server says so, with the address, when and only when they are."""
+        if self._process:
+            return
         self._process = subprocess.Popen(
             [*COMMAND, "--port", str(self.port), *FLAGS], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
@@ -233,6 +235,7 @@ class Chromium:
 
 _CHROMIUM = pytest.StashKey[Chromium]()
 _SERVER = pytest.StashKey[Server]()
+_OWN_SERVER = pytest.StashKey[Server]()
 
 
 def _shared(config: pytest.Config, key: pytest.StashKey, make: Callable) -> Any:
@@ -256,11 +259,11 @@ def server(pytestconfig) -> Server:
 
 
 @pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A server that the test may kill and start again."""
-    server = Server()
-    yield server
-    server.close()
+def own_server(pytestconfig) -> Server:
+    """A server that the test may kill and start again: nobody else is there."""
+    server = _shared(pytestconfig, _OWN_SERVER, Server)
+    server.start()
+    return server
 
 
 class Visits:

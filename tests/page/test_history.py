@@ -26,15 +26,6 @@ def choose(visitor: Visitor, name: str, choice: str) -> None:
     visitor.region(name).get_by_role("button", name=choice, exact=True).click()
 
 
-def test_a_conversation_is_there_again_after_leaving_and_logging_in(two):
-    ada, bob = two
-    ada.leave()
-    ada.join(ada.name)
-    for text in ("how are you?", "well!"):
-        ada.hears(text, bob.name)
-    expect(ada.message()).to_be_focused()
-
-
 def test_a_conversation_is_there_again_in_a_new_page_of_the_same_browser(two, visit):
     ada, bob = two
     ada.page.close()
@@ -58,14 +49,6 @@ def test_case_does_not_make_another_pair_of_names(two):
     ada.leave()
     ada.join(ada.name.upper())
     ada.hears("well!", bob.name)
-
-
-def test_another_name_in_the_same_browser_sees_nothing_of_it(two, guest):
-    ada, bob = two
-    ada.leave()
-    ada.join(guest("eve"))
-    ada.open(bob.name)
-    expect(ada.log(bob.name)).not_to_contain_text("well!")
 
 
 def test_another_browser_sees_nothing_of_it(two, visit):

@@ -51,10 +51,6 @@ def with_others(visit, guest):
     return with_others
 
 
-def test_two_conversations_stand_side_by_side(with_others):
-    assert rows(boxes(with_others(1))) == [2]
-
-
 def test_many_conversations_wrap_to_new_rows_and_never_overlap(with_others):
     rectangles = boxes(with_others(6))
     assert len(rows(rectangles)) == 3 and rows(rectangles)[0] == 3

@@ -3,15 +3,6 @@
 from playwright.sync_api import expect
 
 
-def test_before_login_there_is_the_logo_and_one_bar_and_no_conversation(visit):
-    page = visit()
-    expect(page.page.get_by_role("img", name="webchat")).to_be_visible()
-    for field in (page.username, page.password, page.join_button):
-        expect(field).to_be_visible()
-    for absent in (page.regions, page.users, page.rooms, page.alert, page.button("Leave")):
-        expect(absent).to_have_count(0)
-
-
 def test_enter_in_the_username_joins(visit, guest):
     page = visit()
     name = guest("ada")
@@ -83,13 +74,13 @@ def test_after_two_refusals_the_one_login_gets_each_message_once(visit, guest):
     bob.hears("from Alex")
 
 
-def test_a_server_that_is_gone_is_said_to_be(visit, own_server):
+def test_a_server_that_is_gone_is_said_to_be(visit, guest, own_server):
     page = visit(at=own_server)
     own_server.kill()
     page.login("ada")
     expect(page.alert).to_contain_text("cannot be reached")
     own_server.start()
-    page.join("ada")
+    page.join(guest("ada"))
 
 
 def test_the_bar_is_empty_on_each_load_and_the_name_is_free_again_at_once(visit, guest):

@@ -120,6 +120,7 @@ def test_conversations_are_kept_in_the_browser_and_back_after_the_next_login(ada
         person.page.reload()
         person.join(person.name)
         person.hears("remember this", other.name)
+    expect(ada.message()).to_be_focused()
 
 
 def test_what_is_kept_belongs_to_the_pair_of_names(guest, ada, bob):

@@ -29,6 +29,7 @@ export class Box {
     this.unread = el("span", { class: "unread" });
     this.about = el("p", { class: "about" });
     this.hint = el("p", { class: "hint", "aria-live": "off" });
+    const close = () => chat.close(conversation);
     const menu = conversation.target.kind === "person" ? [new Menu(conversation, chat).element] : [];
     this.element = el(
       "section", { class: `box ${conversation.target.kind}`, onfocusin: () => store.read(conversation.key) },
@@ -37,10 +38,7 @@ export class Box {
         el("span", { class: "sign", "aria-hidden": "true" }, SIGNS[conversation.target.kind](conversation.target)),
         el("div", { class: "heading" }, el("h2", {}, this.title), this.about),
         this.unread, ...menu,
-        el(
-          "button", { type: "button", class: "quiet close", "aria-label": "Close", onclick: () => chat.close(conversation) },
-          icon("close"),
-        ),
+        el("button", { type: "button", class: "quiet close", "aria-label": "Close", onclick: close }, icon("close")),
       ),
       this.log.element, this.hint, this.composer.element,
     );
@@ -62,7 +60,7 @@ export class Box {
 
   #about() {
     const { target, members } = this.conversation;
-    const here = target.kind === "person" && this.store.isHere(target.name);
+    const here = target.kind === "person" && this.store.find(target.name) !== undefined;
     this.element.classList.toggle("here", here);
     if (target.kind === "person") return here ? "online" : "not here now";
     if (target.kind === "room") return members.join(", ");

@@ -1,6 +1,6 @@
 /** What a person can do here, and what follows from what the server says: between wire, store and history. */
 
-import { find } from "./presence.js";
+import { samePerson } from "./presence.js";
 import { messageOf } from "./store.js";
 import { EVERYONE, keyOf, person, room } from "./targets.js";
 import { clock } from "./transcript.js";
@@ -150,7 +150,7 @@ export class Chat extends EventTarget {
 
   /** Say something in a conversation, or to one person by name. Rejects with a Refusal. */
   async send(conversation, text, to = "") {
-    const target = to ? person(find(this.store.people, to) ?? to) : conversation.target;
+    const target = to ? person(this.store.find(to) ?? to) : conversation.target;
     const { id, time } = await this.wire.say(target, text);
     // The server does not send a private message back to the connection that it came from.
     if (target.kind !== "person" || !this.store.me) return;
@@ -172,8 +172,9 @@ export class Chat extends EventTarget {
   /** All that this browser keeps of a private conversation, as a JSON document. */
   async exported(conversation) {
     const { name } = conversation.target;
-    const messages = await this.history.load(this.store.me.name, name);
-    return JSON.stringify({ me: this.store.me.name, with: name, exported: new Date().toISOString(), messages }, null, 2);
+    const me = this.store.me.name;
+    const messages = await this.history.load(me, name);
+    return JSON.stringify({ me, with: name, exported: new Date().toISOString(), messages }, null, 2);
   }
 
   async forget(conversation) {
@@ -187,7 +188,7 @@ export class Chat extends EventTarget {
 function keptToken(username) {
   try {
     const kept = JSON.parse(sessionStorage.getItem(TOKEN));
-    return kept && find([kept.username], username) ? kept.token : undefined;
+    return kept && samePerson(kept.username, username) ? kept.token : undefined;
   } catch {
     return undefined;
   }

@@ -87,7 +87,8 @@ export class Composer {
     clearTimeout(this.#timer);
     if (!texts.length) return this.underWay.replaceChildren();
     this.#timer = setTimeout(() => {
-      this.underWay.replaceChildren(...texts.map((text) => el("p", { dir: "auto" }, text)), el("small", {}, "Sending…"));
+      const messages = texts.map((text) => el("p", { dir: "auto" }, text));
+      this.underWay.replaceChildren(...messages, el("small", {}, "Sending…"));
     }, SLOW_MS);
   }
 

@@ -1,6 +1,6 @@
 /** Making elements. Text goes in as text: nothing here, or anywhere in the page, reads a string as HTML. */
 
-/** An element with attributes (`onclick` and the like are listeners, `true` and `false` set or leave out) and children. */
+/** An element with children and attributes: `onclick` and the like are listeners, `false` leaves an attribute out. */
 export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -19,15 +19,15 @@ const PATHS = {
   send: "M4 10.5L16 4l-4 12.5-3-5z",
   more: "M4 10h.01M10 10h.01M16 10h.01",
   down: "M10 4v12M5 11l5 5 5-5",
-  everyone: "M2.5 16c.5-3 2.3-4.5 5-4.5s4.5 1.5 5 4.5M7.5 8.8a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5M13 4a2.5 2.5 0 0 1 0 4.7M14.5 11.8c1.7.6 2.7 2 3 4.2",
+  everyone: "M2.5 16c.5-3 2.3-4.5 5-4.5s4.5 1.5 5 4.5M7.5 8.8a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5"
+    + "M13 4a2.5 2.5 0 0 1 0 4.7M14.5 11.8c1.7.6 2.7 2 3 4.2",
 };
 
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   const path = document.createElementNS(SVG, "path");
-  for (const [key, value] of Object.entries({ viewBox: "0 0 20 20", class: `icon icon-${name}`, "aria-hidden": "true" })) {
-    svg.setAttribute(key, value);
-  }
+  const attributes = { viewBox: "0 0 20 20", class: `icon icon-${name}`, "aria-hidden": "true" };
+  for (const [key, value] of Object.entries(attributes)) svg.setAttribute(key, value);
   path.setAttribute("d", PATHS[name]);
   svg.append(path);
   return svg;

@@ -29,8 +29,10 @@ export class Log {
     this.earlier = el("button", { type: "button", class: "earlier", onclick: onEarlier }, "Earlier messages");
     this.earlier.hidden = true;
     this.scroller = el(
-      "div",
-      { role: "log", class: "log", tabindex: "0", "aria-label": `Messages, ${title}`, onscroll: () => this.#scrolled() },
+      "div", {
+        role: "log", class: "log", tabindex: "0", "aria-label": `Messages, ${title}`,
+        onscroll: () => this.#scrolled(),
+      },
       this.earlier, this.list, el("p", { class: "empty", "aria-live": "off" }, EMPTY[target.kind]),
     );
     this.newer = el(

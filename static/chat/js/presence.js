@@ -18,16 +18,32 @@ export function roster(names) {
   return [...new Map(names.map((name) => [fold(name), name])).values()].sort(byName);
 }
 
-/** The list after a `presence`: a person who changed spelling is in both halves, so leaving comes first. */
-export function changed(names, { joined = [], left = [] }) {
-  const gone = new Set(left.map(fold));
-  return roster([...names.filter((name) => !gone.has(fold(name))), ...joined]);
+/** Those of the names that are not among the others, in any spelling. */
+export function without(names, others) {
+  if (!names.length || !others.length) return names;
+  const keys = new Set(others.map(fold));
+  return names.filter((name) => !keys.has(fold(name)));
 }
 
-/** The shown name of whoever goes by that name in any spelling, or undefined. */
-export function find(names, wanted) {
-  const key = fold(wanted);
-  return names.find((name) => fold(name) === key);
+/** Where a name belongs in a sorted list: the first index whose name does not come before it. */
+function placeOf(name, names) {
+  let [low, high] = [0, names.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (byName(names[middle], name) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/**
+ * The sorted list after a `presence`. A person who changed spelling is in both halves, so leaving comes first; the
+ * list is not sorted anew, for it may hold thousands while a few come and go.
+ */
+export function changed(names, { joined = [], left = [] }) {
+  const after = [...without(without(names, left), joined)];
+  for (const name of roster(joined)) after.splice(placeOf(name, after), 0, name);
+  return after;
 }
 
 /** A hue (degrees) that belongs to a name wherever it is shown: FNV-1a over its key, one of 24 steps. */

@@ -9,7 +9,7 @@
  *     conversation  {conversation}: title, unread count, who is there
  */
 
-import { changed, find, fold, roster, samePerson } from "./presence.js";
+import { changed, fold, roster, samePerson, without } from "./presence.js";
 import { EVERYONE, keyOf, room, targetOf, titleOf } from "./targets.js";
 import { insert, notePresence } from "./transcript.js";
 
@@ -23,6 +23,7 @@ export class Store extends EventTarget {
   /** "out", "connected", "reconnecting" or "disconnected". */
   connection = "out";
   people = [];
+  #here = new Map();
   groups = [];
   /** Names whose private conversations this browser keeps and does not show. */
   past = [];
@@ -39,6 +40,7 @@ export class Store extends EventTarget {
     this.me = { name: username, authenticated };
     this.connection = "connected";
     this.people = roster(users);
+    this.#here = new Map(users.map((name) => [fold(name), name]));
     this.groups = [...rooms];
     this.#tell("session");
     if (!this.conversations.size) this.open(EVERYONE);
@@ -55,6 +57,7 @@ export class Store extends EventTarget {
   leave() {
     for (const conversation of [...this.conversations.values()]) this.#drop(conversation);
     this.conversations.clear();
+    this.#here.clear();
     Object.assign(this, { me: null, connection: "out", people: [], groups: [], past: [], reading: null });
     this.#tell("session");
     this.#tell("people");
@@ -72,8 +75,9 @@ export class Store extends EventTarget {
     return this.me !== null && samePerson(name, this.me.name);
   }
 
-  isHere(name) {
-    return find(this.people, name) !== undefined;
+  /** The shown name of whoever is here under that name in any spelling, or undefined. */
+  find(name) {
+    return this.#here.get(fold(name));
   }
 
   /** The conversation with that target, open or closed, made where there was none. */
@@ -81,7 +85,8 @@ export class Store extends EventTarget {
     const key = keyOf(target);
     let conversation = this.conversations.get(key);
     if (!conversation) {
-      const shown = target.kind === "person" ? { ...target, name: find(this.people, target.name) ?? target.name } : target;
+      const here = target.kind === "person" && this.find(target.name);
+      const shown = here ? { ...target, name: here } : target;
       conversation = {
         key, target: shown, title: titleOf(shown), entries: [], unread: 0, open: false, draft: "", members: [],
       };
@@ -170,13 +175,14 @@ export class Store extends EventTarget {
       if (conversation) this.#membersChanged(conversation, { joined, left }, now);
       return;
     }
-    const wereHere = new Set(this.people.map(fold));
+    const news = {
+      joined: joined.filter((name) => !this.find(name)),
+      left: without(left, joined).filter((name) => this.find(name)),
+    };
     this.people = changed(this.people, { joined, left });
-    const areHere = new Set(this.people.map(fold));
-    this.#noteOf(this.conversation(EVERYONE), {
-      joined: joined.filter((name) => !wereHere.has(fold(name))),
-      left: left.filter((name) => wereHere.has(fold(name)) && !areHere.has(fold(name))),
-    }, now);
+    for (const name of left) this.#here.delete(fold(name));
+    for (const name of joined) this.#here.set(fold(name), name);
+    this.#noteOf(this.conversation(EVERYONE), news, now);
     this.#peopleChanged();
   }
 
@@ -208,7 +214,7 @@ export class Store extends EventTarget {
   #peopleChanged() {
     for (const conversation of this.conversations.values()) {
       const { target } = conversation;
-      const shown = target.kind === "person" && find(this.people, target.name);
+      const shown = target.kind === "person" && this.find(target.name);
       if (shown) Object.assign(conversation, { target: { ...target, name: shown }, title: shown });
       this.#tell("conversation", { conversation });
     }

@@ -3,7 +3,7 @@
  * epoch) and notes `{time, note}` or `{time, joined, left}`. Pure functions: what comes where, and how it reads.
  */
 
-import { fold } from "./presence.js";
+import { fold, without } from "./presence.js";
 
 /** Two messages of one person this close together stand under one heading. */
 const GROUP_MS = 5 * 60_000;
@@ -52,8 +52,6 @@ const formats = {
 export const clock = (time) => formats.time.format(time);
 export const day = (time) => formats.day.format(time);
 export const fullTime = (time) => formats.full.format(time);
-
-const without = (names, others) => names.filter((name) => !others.some((other) => fold(other) === fold(name)));
 
 /**
  * Tell of people who came and went in the last note if that is what it tells, else in a new one. Who left and came

@@ -113,7 +113,9 @@ export class Page {
 
   #conversations() {
     const { store } = this;
-    const on = (event, handle) => store.addEventListener(event, (told) => handle(told, this.#boxes.get(told.conversation.key)));
+    const on = (event, handle) => {
+      store.addEventListener(event, (told) => handle(told, this.#boxes.get(told.conversation.key)));
+    };
     on("opened", ({ conversation }) => this.#opened(conversation));
     on("closed", ({ conversation }, box) => this.#closed(conversation, box));
     on("entry", ({ entry, index }, box) => this.#entry(entry, index, box));

@@ -12,6 +12,8 @@ const OPTIONS = {
 };
 /** Refusals that pass by themselves: one who was in the chat before keeps trying. */
 const PASSING = new Set(["degraded", "server-full", "slow-down"]);
+/** Who was in for less than this and is sent away again waits longer each time. */
+const STABLE_MS = 10_000;
 const EVENTS = ["chat_message", "presence", "typing"];
 
 /** The server's no, or its silence: `code` for programs, `message` for people. */
@@ -50,6 +52,7 @@ export class Wire extends EventTarget {
   #welcomed = false;
   #ready = false;
   #failures = 0;
+  #since = 0;
   #timer = 0;
 
   #tell(type, detail) {
@@ -88,7 +91,7 @@ export class Wire extends EventTarget {
   #entered(payload) {
     this.#credentials.token = payload.token;
     this.#welcomed = this.#ready = true;
-    this.#failures = 0;
+    this.#since = Date.now();
     this.#tell("welcome", payload);
   }
 
@@ -112,6 +115,7 @@ export class Wire extends EventTarget {
     if (!this.#welcomed) return this.#giveUp(hungUp());
     this.#ready = false;
     this.#tell("lost", reason);
+    if (Date.now() - this.#since > STABLE_MS) this.#failures = 0;
     // The library takes every other loss up again by itself, but not the server's own goodbye.
     if (reason === "io server disconnect") this.#connectLater();
   }
