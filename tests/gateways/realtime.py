@@ -17,6 +17,9 @@ from webchat.gateways.engineio import AsyncServer as EngineServer
 from webchat.gateways.socketio import AsyncServer as SocketServer
 
 TIMEOUT = 10
+FAST = {"ping_interval": 0.3, "ping_timeout": 0.2}
+"""The heartbeat of the protocol authors' own suites, in seconds."""
+
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
 
 
@@ -35,13 +38,13 @@ def online(test):
 
 
 class ServerTest(AsyncHTTPTestCase, logging.Handler):
-    """A server made for one test with `options`; the fast heartbeat is that of the protocol's own suites."""
+    """A server made for one test with `options`."""
 
     options = {}
     path = "/engine.io/"
 
     def get_app(self):
-        self.server = self.make_server(**{"ping_interval": 0.3, "ping_timeout": 0.2, **self.options})
+        self.server = self.make_server(**self.options)
         return Application(mount(r"/.*", self.asgi_app()))
 
     def make_server(self, **options):

@@ -8,7 +8,7 @@ import time
 import aiohttp
 import pytest
 
-from tests.gateways.realtime import ServerTest, online
+from tests.gateways.realtime import FAST, TIMEOUT, ServerTest, online
 from webchat.gateways.engineio import AsyncServer
 
 
@@ -31,7 +31,7 @@ class EngineTest(ServerTest):
 
 
 class HandshakeTest(EngineTest):
-    options = {"max_http_buffer_size": 1e6}
+    options = FAST | {"max_http_buffer_size": 1e6}
 
     @online
     async def test_polling_opens_a_session_whose_times_are_milliseconds(self):
@@ -188,16 +188,6 @@ class PollingTest(EngineTest):
         self.assertEqual((await self.get(sid))[0], 400)
 
     @online
-    async def test_a_poll_that_is_hung_up_ends_the_session_and_its_tasks(self):
-        sid = await self.open_polling()
-        poll = asyncio.ensure_future(self.get(sid))
-        await self.until(lambda: self.sockets[sid].transport.busy)
-        poll.cancel()
-        await self.until(lambda: not self.sockets and not self.tasks())
-        self.assertEqual(self.reasons, ["transport error"])
-        self.assertEqual((await self.get(sid))[0], 400)
-
-    @online
     async def test_the_clients_close_packet_ends_its_poll(self):
         sid = await self.open_polling()
         poll = asyncio.ensure_future(self.get(sid))
@@ -226,7 +216,17 @@ class PollingTest(EngineTest):
 
 
 class LimitsTest(EngineTest):
-    options = {"max_http_buffer_size": 1000, "max_queue": 5000, "ping_interval": 25}
+    options = {"max_http_buffer_size": 1000, "max_queue": 5000}
+
+    @online
+    async def test_a_poll_that_is_hung_up_ends_the_session_and_its_tasks(self):
+        sid = await self.open_polling()
+        poll = asyncio.ensure_future(self.get(sid))
+        await self.until(lambda: self.sockets[sid].transport.busy)
+        poll.cancel()
+        await self.until(lambda: not self.sockets and not self.tasks())
+        self.assertEqual(self.reasons, ["transport error"])
+        self.assertEqual((await self.get(sid))[0], 400)
 
     @online
     async def test_an_oversized_request_is_refused_and_leaves_no_task(self):
@@ -311,6 +311,8 @@ class WebSocketTest(EngineTest):
 
 
 class HeartbeatTest(EngineTest):
+    options = FAST
+
     @online
     async def test_polling_clients_are_pinged(self):
         sid = await self.open_polling()
@@ -358,7 +360,7 @@ class HeartbeatTest(EngineTest):
 
 
 class UpgradeTest(EngineTest):
-    options = {"upgrade_timeout": 0.2, "ping_interval": 5, "ping_timeout": 5}
+    options = {"upgrade_timeout": 0.2}
 
     async def probe(self, sid):
         client = await self.websocket(sid)
@@ -447,15 +449,14 @@ class UpgradeTest(EngineTest):
     @online
     async def test_a_session_that_ends_during_the_upgrade_takes_the_websocket_with_it(self):
         sid = await self.open_polling()
+        self.server.upgrade_timeout = TIMEOUT
         client = await self.probe(sid)
         await self.server.disconnect(sid)
-        await self.closed(client)
+        self.assertEqual((await self.closed(client))[1], "server disconnect")
         await self.until(lambda: not self.tasks())
 
 
 class StalledTest(EngineTest):
-    options = {"ping_interval": 25}
-
     @online
     async def test_disconnecting_a_client_that_does_not_read_returns_at_once(self):
         await self.stall()
@@ -483,7 +484,7 @@ class StalledTest(EngineTest):
 class OtherServerTest(EngineTest):
     """Under an ASGI server that knows nothing of send queues, and of refusals with a status of their own."""
 
-    options = {"max_queue": 500_000, "patience": 0.2, "ping_interval": 25}
+    options = {"max_queue": 500_000, "patience": 0.2}
 
     def asgi_app(self):
         app = super().asgi_app()

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 import socketio.packet
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from webchat.chat.errors import ProtocolViolation
@@ -12,6 +12,8 @@ from webchat.gateways.packets import (
     ACK, BINARY_ACK, BINARY_EVENT, CONNECT, EVENT, MAX_DEPTH, RESERVED, Codec, engine_frame, engine_packets, fill,
     polling_packets, polling_payload,
 )
+
+quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 CODEC = Codec(socketio.packet.Packet, max_attachments=10_000)
 
@@ -22,7 +24,7 @@ scalars = st.none() | st.booleans() | numbers | text
 
 def trees(leaves):
     keys = text.filter(lambda key: key != "_placeholder")
-    return st.recursive(leaves, lambda trees: st.lists(trees) | st.dictionaries(keys, trees), max_leaves=20)
+    return st.recursive(leaves, lambda trees: st.lists(trees) | st.dictionaries(keys, trees), max_leaves=8)
 
 
 json = trees(scalars)
@@ -32,7 +34,8 @@ namespaces = st.just("/") | st.from_regex(r"/[a-z0-9-]{1,20}", fullmatch=True)
 ids = st.none() | st.integers(0, 10**16 - 1)
 
 
-@given(names, st.lists(data, max_size=3), namespaces, ids)
+@quick
+@given(names, st.lists(data, max_size=2), namespaces, ids)
 def test_an_event_comes_out_as_it_went_in(name, arguments, namespace, id):
     first, *attachments = engine_packets(CODEC.encode(EVENT, namespace, [name, *arguments], id))
     packet = CODEC.decode(first[1:])
@@ -41,7 +44,8 @@ def test_an_event_comes_out_as_it_went_in(name, arguments, namespace, id):
     assert fill(packet.data, attachments) == [name, *arguments]
 
 
-@given(st.lists(data, max_size=3), ids.filter(lambda id: id is not None))
+@quick
+@given(st.lists(data, max_size=2), st.integers(0, 10**16 - 1))
 def test_an_acknowledgement_comes_out_as_it_went_in(values, id):
     first, *attachments = engine_packets(CODEC.encode(ACK, "/", values, id))
     packet = CODEC.decode(first[1:])
@@ -49,12 +53,14 @@ def test_an_acknowledgement_comes_out_as_it_went_in(values, id):
     assert (fill(packet.data, attachments), packet.id) == (values, id)
 
 
-@given(names, st.lists(json, max_size=3), namespaces, ids)
+@quick
+@given(names, st.lists(json, max_size=2), namespaces, ids)
 def test_upstreams_encoding_is_understood(name, arguments, namespace, id):
     encoded = socketio.packet.Packet(EVENT, [name, *arguments], namespace, id).encode()
     assert CODEC.decode(encoded)[:4] == (EVENT, namespace, id, [name, *arguments])
 
 
+@quick
 @given(st.text() | st.from_regex(r"[0-9]{1,3}-?/?[a-z]{0,2},?[0-9]{0,3}[\[{\"].*"))
 def test_whatever_a_client_sends_is_a_packet_or_a_violation(sent):
     try:
@@ -64,6 +70,7 @@ def test_whatever_a_client_sends_is_a_packet_or_a_violation(sent):
     assert packet.type == CONNECT or isinstance(packet.data, list | None)
 
 
+@quick
 @given(st.binary())
 def test_whatever_a_client_posts_is_packets_or_a_violation(body):
     try:
@@ -73,6 +80,7 @@ def test_whatever_a_client_posts_is_packets_or_a_violation(body):
     assert all(isinstance(packet, str | bytes) for packet in packets)
 
 
+@quick
 @given(st.lists(text.filter(lambda packet: "\x1e" not in packet and packet[:1] != "b") | st.binary(), min_size=1))
 def test_polling_and_frames_carry_the_same_packets(packets):
     frames = b"".join(map(engine_frame, packets))

@@ -64,14 +64,6 @@ class ConnectTest(SocketTest):
         self.assertEqual(await client.receive_str(), '42["message-back","message to main namespace"]')
 
     @online
-    async def test_a_client_that_left_its_only_namespace_is_still_pinged_and_may_come_back(self):
-        client = await self.join()
-        await client.send_str("41")
-        self.assertEqual(await client.receive_str(), "2")
-        await client.send_str("40")
-        self.assertTrue((await client.receive_str()).startswith("40{"))
-
-    @online
     async def test_an_emit_to_everyone_does_not_reach_a_client_that_is_not_confirmed(self):
         verdict = asyncio.Event()
 
@@ -89,9 +81,19 @@ class ConnectTest(SocketTest):
         self.assertEqual(await client.receive_str(), '42["news"]')
 
 
-class MessageTest(SocketTest):
-    options = {"ping_interval": 25}
+class HeartbeatTest(SocketTest):
+    options = {"ping_interval": 0.1}
 
+    @online
+    async def test_a_client_that_left_its_only_namespace_is_still_pinged_and_may_come_back(self):
+        client = await self.join()
+        await client.send_str("41")
+        self.assertEqual(await client.receive_str(), "2")
+        await client.send_str("40")
+        self.assertTrue((await client.receive_str()).startswith("40{"))
+
+
+class MessageTest(SocketTest):
     @online
     async def test_arguments_come_back(self):
         client = await self.join()
@@ -132,8 +134,6 @@ class MessageTest(SocketTest):
 
 
 class SendTest(SocketTest):
-    options = {"ping_interval": 25}
-
     @online
     async def test_a_broadcast_arrives_at_websocket_and_polling_clients(self):
         client = await self.join()
@@ -148,15 +148,16 @@ class SendTest(SocketTest):
     @online
     async def test_rooms_hear_their_members_and_nobody_else(self):
         ada, bob, eve = [await self.join() for _ in range(3)]
-        for client in (ada, bob):
-            await self.server.enter_room(client.sid, "room")
-        await self.server.emit("in", room="room", skip_sid=bob.sid)
+        await self.server.enter_room(ada.sid, "room")
+        await self.server.emit("first", room="room")
+        await self.server.enter_room(bob.sid, "room")
+        await self.server.emit("in", room="room", skip_sid=ada.sid)
         await self.server.leave_room(ada.sid, "room")
         await self.server.emit("gone", room="room")
         await self.server.emit("both", room=["room", ada.sid])
         await self.server.emit("all")
-        self.assertEqual([await ada.receive_str() for _ in range(3)], ['42["in"]', '42["both"]', '42["all"]'])
-        self.assertEqual([await bob.receive_str() for _ in range(3)], ['42["gone"]', '42["both"]', '42["all"]'])
+        got = [[(await client.receive_str())[4:-2] for _ in range(n)] for client, n in ((ada, 3), (bob, 4))]
+        self.assertEqual(got, [["first", "both", "all"], ["in", "gone", "both", "all"]])
         self.assertEqual(await eve.receive_str(), '42["all"]')
         self.assertEqual(self.server.rooms(bob.sid), [bob.sid, "room"])
         await self.server.close_room("room")
@@ -223,6 +224,23 @@ class SendTest(SocketTest):
         self.assert_nothing_left()
 
     @online
+    async def test_an_outlet_that_is_closed_at_once_loses_nothing(self):
+        @self.server.event
+        async def connect(sid, environ, auth):
+            async def greet():
+                outlet = self.server.outlet(sid)
+                outlet.send(self.server.frame("last"))
+                outlet.close("bye")
+
+            self.server.start_background_task(greet)
+
+        client = await self.open_websocket()
+        await client.send_str("40")
+        await client.receive_str()
+        self.assertEqual([await client.receive_str() for _ in range(2)], ['42["last"]', "41"])
+        self.assertEqual(await self.closed(client), (1000, "bye"))
+
+    @online
     async def test_an_outlet_closes_a_polling_client_that_can_still_read_why(self):
         sid = await self.open_polling()
         await self.post(sid, "40")
@@ -248,7 +266,7 @@ class SendTest(SocketTest):
 
 class HandlersTest(SocketTest):
     namespaces = ()
-    options = {"async_handlers": False, "ping_interval": 25, "namespaces": "*"}
+    options = {"async_handlers": False, "namespaces": "*"}
 
     @online
     async def test_events_are_handled_in_the_order_in_which_they_came(self):
@@ -354,7 +372,7 @@ class Reversed(socketio.packet.Packet):
 
 
 class SerializerTest(SocketTest):
-    options = {"serializer": Reversed, "ping_interval": 25}
+    options = {"serializer": Reversed}
 
     @online
     async def test_another_serializer_works_and_its_malformed_packets_end_the_session(self):

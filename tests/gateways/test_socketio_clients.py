@@ -42,8 +42,6 @@ class ClientTest(SocketTest):
 
 
 class JavaScriptTest(ClientTest):
-    options = {"ping_interval": 5, "ping_timeout": 5}
-
     async def converse(self, package, transports):
         process = await asyncio.create_subprocess_exec(
             "node", str(SCRIPT), str(modules(package)), package, self.address, transports,
@@ -84,8 +82,6 @@ class JavaScriptTest(ClientTest):
 
 
 class PythonTest(ClientTest):
-    options = {"ping_interval": 5, "ping_timeout": 5}
-
     @online
     async def test_python_socketio_works_on_every_transport(self):
         for transports in TRANSPORTS:

@@ -11,7 +11,7 @@ DEEP = '42["message",' + "[" * 100_000
 class HostileTest(SocketTest):
     """Whatever breaks the protocol closes the connection, though the client answers pings; nothing stays behind."""
 
-    options = {"ping_interval": 25, "max_attachments": 2}
+    options = {"max_attachments": 2}
 
     FRAMES = {
         "not a packet": "4abc",
@@ -113,7 +113,7 @@ class HostileTest(SocketTest):
 
 
 class NoAttachmentsTest(SocketTest):
-    options = {"max_attachments": 0, "ping_interval": 25}
+    options = {"max_attachments": 0}
 
     @online
     async def test_binary_packets_can_be_refused_altogether(self):
@@ -246,7 +246,7 @@ class RefusedTest(SocketTest):
 
 
 class BrokenHandlersTest(SocketTest):
-    options = {"ping_interval": 25, "async_handlers": False}
+    options = {"async_handlers": False}
 
     @online
     async def test_a_connect_handler_that_fails_refuses_and_leaves_nothing(self):
@@ -312,7 +312,7 @@ class BrokenHandlersTest(SocketTest):
 
 
 class StalledTest(SocketTest):
-    options = {"ping_interval": 25, "async_handlers": False}
+    options = {"async_handlers": False}
 
     @online
     async def test_a_stalled_reader_is_cut_off_alone(self):
@@ -357,7 +357,7 @@ class StalledTest(SocketTest):
 
 
 class PollingStalledTest(SocketTest):
-    options = {"ping_interval": 25, "max_queue": 10_000}
+    options = {"max_queue": 10_000}
 
     @online
     async def test_a_polling_client_that_never_fetches_is_cut_off_at_the_limit(self):
