@@ -45,7 +45,7 @@ export class Page {
 
   #refused({ code, message }) {
     if (this.store.me) {
-      this.#warn(message, el("button", { type: "button", onclick: () => this.#retry() }, "Try again"));
+      this.#warn(message, "Try again", () => this.#retry());
       return;
     }
     this.form.ariaBusy = "false";
@@ -103,10 +103,8 @@ export class Page {
     this.past.offer(past);
   }
 
-  #warn(message, ...more) {
-    const warning = alertOf(message, ...more);
-    warning.append(el("button", { type: "button", onclick: () => warning.remove() }, "Dismiss"));
-    byId("warnings").replaceChildren(warning);
+  #warn(message, label = "Dismiss", act = () => byId("warnings").replaceChildren()) {
+    byId("warnings").replaceChildren(alertOf(message, el("button", { type: "button", onclick: act }, label)));
   }
 
   // The conversations
