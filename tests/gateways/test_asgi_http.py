@@ -192,6 +192,24 @@ class BodyLimitTest(BridgeTest):
         self.assertEqual(await client.read_all(), b"")
 
 
+class ServerLimitTest(BridgeTest):
+    """The mount's limit counts, not the one of the Tornado server, which would answer with a bare 400."""
+
+    options = {"max_body_size": 2000}
+
+    def get_httpserver_options(self):
+        return {"max_body_size": 1000}
+
+    async def asgi(self, scope, receive, send):
+        await respond(send, await read_body(receive))
+
+    @gen_test
+    async def test_a_body_between_the_two_limits_passes(self):
+        client = await self.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000)
+        self.assertEqual((await client.response())[2], b"x" * 2000)
+
+
 class ResponseTest(BridgeTest):
     @gen_test
     async def test_status_headers_and_body(self):

@@ -264,6 +264,15 @@ class SendQueueTest(WebSocketTest):
         self.assertEqual([(await client.frame())[1] for _ in range(100)], [b"%d" % i for i in range(100)])
 
     @gen_test
+    async def test_it_is_closed_with_the_connection(self):
+        client = await self.open()
+        queue = self.scopes[-1]["extensions"][SEND_QUEUE]["queue"]
+        client.close()
+        await self.disconnected()
+        while not queue.closed:
+            await asyncio.sleep(0)
+
+    @gen_test
     async def test_before_the_accept_there_is_none(self):
         async def app(scope, receive, send):
             self.last = scope["extensions"][SEND_QUEUE].copy()
