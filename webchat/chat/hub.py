@@ -21,7 +21,7 @@ from webchat.chat.events import (
 from webchat.chat.ids import Ids
 from webchat.chat.limits import TokenBucket
 from webchat.chat.people import People, Person
-from webchat.chat.room import Room
+from webchat.chat.room import Room, meant
 from webchat.chat.session import Audience, Outlet, Session
 from webchat.chat.texts import clean
 
@@ -41,11 +41,6 @@ def room_channel(room: str) -> str:
 
 def user_channel(key: str) -> str:
     return "user:" + key
-
-
-def _room_key(name: str) -> str:
-    """Rooms are found in any case, and with a `#` before them."""
-    return " ".join(name.split()).removeprefix("#").casefold()
 
 
 class Hub:
@@ -307,19 +302,15 @@ class Hub:
 
     def _group(self, person: Person, wanted: str) -> str:
         """The room's own spelling. Raises NotAMember, also for a room that does not exist."""
-        key = _room_key(wanted)
-        for name in self._groups(person):
-            if _room_key(name) == key:
-                return name
-        raise NotAMember
+        if (name := meant(wanted, self._groups(person))) is None:
+            raise NotAMember
+        return name
 
     @staticmethod
     def _joined_room(session: Session, wanted: str) -> Room:
-        key = _room_key(wanted)
-        for name, room in session.rooms.items():
-            if _room_key(name) == key:
-                return room
-        raise NotInRoom
+        if (name := meant(wanted, session.rooms)) is None:
+            raise NotInRoom
+        return session.rooms[name]
 
     # Presence.
 

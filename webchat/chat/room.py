@@ -84,3 +84,11 @@ class Room:
 
     def _present(self, shown: str) -> bool:
         return shown in self._here or any(shown in names for names in self.elsewhere.values())
+
+
+def meant(wanted: str, names: Iterable[str]) -> str | None:
+    """The room among these that somebody means: in any case, with or without a `#` before it."""
+    def key(name: str) -> str:
+        return " ".join(name.split()).removeprefix("#").casefold()
+
+    return next((name for name in names if key(name) == key(wanted)), None)
