@@ -70,11 +70,11 @@ class BraceLink(QObject):
         super().__init__(parent)
         self.state = State.OFFLINE
         self.status = "Not connected"
-        self.code: str | None = None
         self.name = ""
         self._pauses = pauses
         self._target: Target | None = None
         self._waits: Iterator[float] | None = None  # set while a lost connection is to come back
+        self._names: tuple[str, ...] = ()
         self._queue: deque[Outgoing] = deque()
         self._asked: Outgoing | None = None
         self._socket = QTcpSocket(self)
@@ -114,7 +114,7 @@ class BraceLink(QObject):
 
     def _connect(self) -> None:
         self._drop()
-        self._listener = braces.BraceListener()
+        self._listener, self._names = braces.BraceListener(), ()
         self._become(State.CONNECTING, f"Connecting to {self._target.host}:{self._target.port} …")
         self._silence.start(ANSWER)
         self._socket.connectToHost(self._target.host, self._target.port)
@@ -137,10 +137,16 @@ class BraceLink(QObject):
         self._next()
 
     def _clients(self, heard: braces.Clients) -> None:
-        self.people.emit(heard.names)
-        # The list comes after every private message, because it was asked for; those to all come back themselves.
+        news, self._names = heard.names != self._names, heard.names
+        if news:
+            self.people.emit(heard.names)
+        # A private message, unlike one to all, does not come back: the list that was asked for with it tells that it
+        # has been dealt with. One that says something new may have come by itself.
         if self._asked and self._asked.to != ALL:
-            self._settle()
+            if news:
+                self._socket.write(braces.who())
+            else:
+                self._settle()
 
     def _message(self, heard: braces.Message) -> None:
         self.heard.emit(heard)
@@ -186,7 +192,6 @@ class BraceLink(QObject):
     # The end.
 
     def _turned_away(self, sentence: str) -> None:
-        self.code = braces.refusal(sentence)
         if self._waits:
             self._wait(sentence.rstrip("."))
         else:
@@ -244,8 +249,6 @@ class BraceLink(QObject):
         return f"{self._target.host}:{self._target.port}"
 
     def _become(self, state: State, status: str) -> None:
-        if state is not State.OFFLINE:
-            self.code = None
         self.state, self.status = state, status
         self.changed.emit()
 

@@ -8,29 +8,26 @@ import click
 from PyQt5.QtCore import QSocketNotifier, Qt
 from PyQt5.QtWidgets import QApplication
 
-from webchat.clients import address as addresses
+from webchat.clients.address import Address
 from webchat.clients.brace_link import BraceLink, Target
+from webchat.clients.command import AddressType, Command
 from webchat.clients.window import Window
 
 BRACES_PORT = 33002
 
 
-@click.command("desktop")
-@click.argument("address", default="localhost")
+@click.command("desktop", cls=Command)
+@click.argument("address", type=AddressType(BRACES_PORT), default="localhost")
 @click.option("--name", default="", help="Your name; with it the window connects at once.")
-def main(address: str, name: str) -> int:
+def main(address: Address, name: str) -> int:
     """Chat in a window.
 
     ADDRESS is HOST or HOST:PORT (localhost:33002 when it is left out).
     """
-    try:
-        place = addresses.parse(address, BRACES_PORT)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    if place.url:
+    if address.url:
         raise click.UsageError("The window speaks braces over TCP: HOST or HOST:PORT.")
     app = application(sys.argv[:1])
-    window = Window(BraceLink(), Target(place.host, place.port, name))
+    window = Window(BraceLink(), Target(address.host, address.port, name))
     close_on_signals(app, window)
     window.show()
     if name:

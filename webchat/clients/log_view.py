@@ -116,7 +116,7 @@ class LogView(QTextBrowser):
 
     def _alert(self) -> QTextCharFormat:
         style = QTextCharFormat()
-        style.setForeground(QColor(ALERT))
+        style.setForeground(self._mixed(QColor(ALERT), 0.8, QPalette.Text))
         style.setFontWeight(QFont.Bold)
         return style
 

@@ -5,42 +5,16 @@ import os
 import signal
 import sys
 from functools import partial
-from typing import Any
 
 import click
 
-from webchat.clients import address as addresses
 from webchat.clients.address import Address
+from webchat.clients.command import AddressType, Command
 from webchat.clients.link import Here, Link, Lost, Refused, Wire, pauses
 from webchat.clients.transcript import Sentence
 
 PASSWORD = "WEBCHAT_PASSWORD"
 BAD_CREDENTIALS = "bad-credentials"
-
-
-class Command(click.Command):
-    """A command whose wrong usage is exit status 2, with the usage."""
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        """See click; returns the exit status."""
-        try:
-            return super().main(*args, **kwargs)
-        except click.UsageError as error:
-            error.show()
-            return error.exit_code
-
-
-class AddressType(click.ParamType):
-    """An address as `webchat.clients.address` reads it."""
-
-    name = "address"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        """See click."""
-        try:
-            return addresses.parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command("chat", cls=Command)

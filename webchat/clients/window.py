@@ -154,8 +154,8 @@ class Window(QWidget):
         self.light.setPixmap(icons.dot(LIGHTS[state], 10, self.devicePixelRatioF()))
         if state is State.ONLINE:
             self.message.setFocus()
-        elif offline and self.link.code:
-            (self.password if self.link.code == "bad-credentials" else self.name).setFocus()
+        elif offline and self.link.status.startswith("Refused"):
+            (self.password if "password" in self.link.status else self.name).setFocus()
         self._note(state)
         if offline and self._closing:
             QApplication.quit()
