@@ -142,7 +142,6 @@ class Server:
         metrics.refusals = self.hub.refusals
         metrics.messages = self.hub.messages
         metrics.backplane = self.backplane.counts
-        metrics.backplane = self.backplane.counts
         metrics.watch("degraded", "1 while Redis is away, and new names are refused.",
                       lambda: self.backplane.health()["status"] != "ok")
         metrics.watch("users", "People in the chat, on all its servers.", lambda: len(self.hub.people))

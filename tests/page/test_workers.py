@@ -1,0 +1,20 @@
+"""The page at a server of several processes, which refuses long-polling: the library's first choice."""
+
+from tests.backplane.redis_server import RedisServer, needs_redis
+from tests.page.browser import Chromium, Visitor
+from tests.program import Program
+
+
+@needs_redis
+def test_people_who_landed_on_different_processes_talk(chromium: Chromium):
+    redis = RedisServer().start()
+    with Program("--workers", "2", "--redis", redis.url) as server:
+        pages = [chromium.page(locale="en-GB") for _ in range(3)]
+        ada, *others = (Visitor(page, f"http://127.0.0.1:{server.port}").join(name)
+                        for page, name in zip(pages, ("ada", "bob", "cyd"), strict=True))
+        ada.say("hello")
+        for other in others:
+            other.hears("hello")
+        for page in pages:
+            page.context.close()
+    redis.close()
