@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from tests.page.browser import Visitor
 
@@ -68,13 +68,37 @@ def test_one_s_own_messages_are_told_apart(two):
     assert own["x"] > other["x"]
 
 
+def today(visitor: Visitor) -> Locator:
+    date = "new Date().toLocaleDateString('en-GB', {weekday: 'long', day: 'numeric', month: 'long'})"
+    return visitor.log().get_by_text(visitor.page.evaluate(date))
+
+
 def test_the_day_is_marked_once(two):
     ada, _ = two
     ada.say("one")
     ada.say("two")
     ada.hears("two")
-    day = ada.page.evaluate("new Date().toLocaleDateString('en-GB', {weekday: 'long', day: 'numeric', month: 'long'})")
-    expect(ada.log().get_by_text(day)).to_have_count(1)
+    expect(today(ada)).to_have_count(1)
+
+
+def test_people_who_come_and_go_do_not_mark_the_day_again(visit, guest):
+    ada, cleo = visit(guest("ada")), visit(guest("cleo"))
+    bob = visit(guest("bob"))
+    expect(ada.log().get_by_text(f"{cleo.name} and {bob.name} joined")).to_be_visible()
+    expect(today(ada)).to_have_count(1)
+    for person in (bob, cleo):
+        person.leave()
+    expect(ada.log().get_by_text("Whatever you say here")).to_be_visible()
+    expect(today(ada)).to_have_count(0)
+    ada.say("one")
+    bob.join(bob.name)
+    came = ada.log().get_by_text(f"{bob.name} joined")
+    expect(came).to_be_visible()
+    bob.leave()
+    expect(came).to_have_count(0)
+    ada.say("two")
+    ada.hears("two")
+    expect(today(ada)).to_have_count(1)
 
 
 def test_the_newest_message_is_at_the_bottom_and_in_view(two):

@@ -53,7 +53,7 @@ export class Log {
     this.scroller.setAttribute("aria-busy", "true");
     this.list.replaceChildren();
     this.#last = this.#group = null;
-    for (const entry of this.#entries) this.#append(entry);
+    this.#entries.forEach((entry, index) => this.#append(entry, this.#entries[index - 1]));
     this.scroller.removeAttribute("aria-busy");
     this.scroller.scrollTop = this.scroller.scrollHeight - fromEnd;
     if (this.#pinned) this.toEnd();
@@ -62,7 +62,7 @@ export class Log {
   /** Show an entry that came in at that index. */
   add(entry, index) {
     if (index < this.#entries.length - 1) return this.refresh();
-    this.#append(entry);
+    this.#append(entry, this.#entries[index - 1]);
     // The observer scrolls once for all that came within one frame.
     this.#pinned ||= Boolean(entry.from) && this.#isMe(entry.from);
     this.newer.hidden = this.#pinned;
@@ -72,10 +72,10 @@ export class Log {
   renote() {
     const last = this.#entries.at(-1);
     if (this.#last?.entry.joined && !this.#entries.includes(this.#last.entry)) {
-      this.#last.element.remove();
+      for (const element of this.#last.elements) element.remove();
       this.#last = null;
     }
-    if (last?.joined && this.#last?.entry !== last) this.#append(last);
+    if (last?.joined && this.#last?.entry !== last) this.#append(last, this.#entries.at(-2));
   }
 
   toEnd() {
@@ -101,14 +101,14 @@ export class Log {
     if (near) this.newer.hidden = true;
   }
 
-  #append(entry) {
-    const previous = this.#last?.entry;
-    if (startsDay(previous, entry)) this.list.append(dayMark(entry.time));
+  #append(entry, previous) {
+    const marks = startsDay(previous, entry) ? [dayMark(entry.time)] : [];
+    this.list.append(...marks);
     const element = entry.id === undefined ? note(entry) : text(entry);
     if (entry.id === undefined) this.#group = null;
     else if (!this.#group || !continues(previous, entry)) this.#group = this.#startGroup(entry);
     (this.#group ?? this.list).append(element);
-    this.#last = { entry, element };
+    this.#last = { entry, elements: [...marks, element] };
   }
 
   #startGroup({ from, time }) {
