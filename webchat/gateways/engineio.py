@@ -7,19 +7,19 @@ upstream changes under one. Specification: `engine.io-protocol` v4, and the refe
 
 import asyncio
 import inspect
-import json
 from collections.abc import Coroutine
 from typing import Any
 
 import engineio
+import msgspec
 from engineio import packet
 
 from webchat.chat.errors import ProtocolViolation
-from webchat.codecs.frames import PROTOCOL_ERROR
+from webchat.codecs.frames import PROTOCOL_ERROR, text_frame
 from webchat.gateways.engineio_http import PLAIN, Ask, Refusal, Request
 from webchat.gateways.engineio_socket import OPEN, Socket
 from webchat.gateways.engineio_transports import WebSocket
-from webchat.gateways.packets import engine_frame, polling_payload
+from webchat.gateways.packets import polling_payload
 
 __all__ = ["AsyncServer", "Socket"]
 
@@ -105,7 +105,7 @@ class AsyncServer(engineio.AsyncServer):
         """A new session that the application has let in, its handshake queued. Raises Refusal."""
         socket = Socket(self, self.generate_id())
         self.sockets[socket.sid] = socket
-        socket.put(engine_frame(OPEN + json.dumps(self._handshake(socket, request), separators=(",", ":"))))
+        socket.put(text_frame(OPEN.encode() + msgspec.json.encode(self._handshake(socket, request))))
         verdict: Any = False
         try:
             verdict = await self._trigger_event("connect", socket.sid, request.environ, run_async=False)

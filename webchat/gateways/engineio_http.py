@@ -48,7 +48,7 @@ class Request:
 
     def ask(self, transports: list[str]) -> Ask:
         """Read the query. Raises Refusal."""
-        query = dict(parse_qsl(self.environ["QUERY_STRING"][:MAX_QUERY], keep_blank_values=True))
+        query = _parsed(self.environ["QUERY_STRING"][:MAX_QUERY])
         method, transport, sid = self.environ["REQUEST_METHOD"], query.get("transport"), query.get("sid")
         if "j" in query:
             raise Refusal("JSONP is not supported")
@@ -90,6 +90,12 @@ class Request:
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await self.send({"type": f"{kind}.start", "status": status, "headers": raw})
         await self.send({"type": f"{kind}.body", "body": body})
+
+
+@lru_cache(100)
+def _parsed(query: str) -> dict[str, str]:
+    """The fields of a query; most handshakes have the same one."""
+    return dict(parse_qsl(query, keep_blank_values=True))
 
 
 def _check_version(version: str) -> None:
