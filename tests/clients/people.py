@@ -60,6 +60,10 @@ class Typist:
     def __exit__(self, *_) -> None:
         self._child.close(force=True)
 
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
     def types(self, keys: str) -> None:
         self._child.send(keys)
 
