@@ -140,6 +140,24 @@ class ServerTest(AsyncHTTPTestCase, logging.Handler):
         ]
 
 
+class EngineTest(ServerTest):
+    """A server that sends every message back."""
+
+    def make_server(self, **options):
+        server = super().make_server(**options)
+        self.reasons = []
+
+        @server.on("message")
+        async def message(sid, data):
+            await server.send(sid, data)
+
+        @server.on("disconnect")
+        def disconnect(sid, reason):
+            self.reasons.append(reason)
+
+        return server
+
+
 class SocketTest(ServerTest):
     """The same with a Socket.IO server, whose handlers send back what they get."""
 

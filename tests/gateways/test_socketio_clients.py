@@ -104,4 +104,4 @@ class PythonTest(ClientTest):
         self.assert_nothing_left()
 
 
-del ClientTest, SocketTest
+del ClientTest, SocketTest  # bases, not tests

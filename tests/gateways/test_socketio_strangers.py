@@ -369,4 +369,4 @@ class PollingStalledTest(SocketTest):
         self.assert_nothing_left()
 
 
-del SocketTest
+del SocketTest  # a base, not a test
