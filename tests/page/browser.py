@@ -246,9 +246,13 @@ def _shared(config: pytest.Config, key: pytest.StashKey, make: Callable) -> Any:
     return config.stash[key]
 
 
+def shared_chromium(config: pytest.Config) -> Chromium:
+    return _shared(config, _CHROMIUM, Chromium)
+
+
 @pytest.fixture
 def chromium(pytestconfig) -> Iterator[Chromium]:
-    with _shared(pytestconfig, _CHROMIUM, Chromium).in_use() as chromium:
+    with shared_chromium(pytestconfig).in_use() as chromium:
         yield chromium
 
 

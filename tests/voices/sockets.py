@@ -1,0 +1,134 @@
+"""Programs without a person: sockets and libraries."""
+
+import json
+import re
+import socket
+from abc import abstractmethod
+from contextlib import ExitStack
+from itertools import count
+
+from websockets.sync.client import connect
+
+from tests.program import PATIENCE
+from tests.stock import Stock
+from tests.voices.voice import Heard, Reader, Voice
+
+
+class Braces(Reader):
+    """A socket that sends what the exercise's own clients send: `{HEADER}body`, without newlines."""
+
+    SAID = re.compile(r"\{(?:ALL|(?P<private>[^{}]+))\}(?P<sender>[^:{]+): (?P<text>[^{]*)")
+    MOVED = re.compile(r"\{CLIENTS\}(?P<names>[^{]*)|\{ALL\}(?:(?P<came>[^{]+?) has joined the chat!"
+                       r"|(?P<went>[^{]+?) has left the chat\.)")
+    echoes_private = False
+
+    def arrive(self) -> None:
+        self.text = ""
+        self.received = b""
+        self.socket = socket.create_connection(("127.0.0.1", self.server.braces_port), PATIENCE)
+        self.send("REGISTER", self.login)
+        self.meets(self.name)
+
+    def leave(self) -> None:
+        self.send("QUIT", "")
+        while self.socket.recv(65536):
+            pass
+        self.socket.close()
+
+    def send(self, header: str, body: str) -> None:
+        self.socket.sendall(f"{{{header}}}{body}".encode())
+
+    def say(self, text: str) -> None:
+        self.send("ALL", text)
+
+    def tell(self, name: str, text: str) -> None:
+        self.send(name, text)
+
+    def listen(self, seconds: float) -> None:
+        self.socket.settimeout(seconds)
+        self.received += self.socket.recv(65536)
+        self.text = self.received.decode(errors="ignore")
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+class Events(Voice):
+    """A program that gets the chat's events as JSON; `events` are all of them, by name."""
+
+    echoes_private = False
+    events: list[tuple[str, dict]]
+
+    def heard(self) -> list[Heard]:
+        return [Heard(event["from_user"], event["text"], "to_user" in event)
+                for kind, event in self.events if kind == "chat_message"]
+
+    def people(self) -> set[str]:
+        people = set()
+        for kind, event in self.events:
+            if kind == "welcome":
+                people = set(event["users"])
+            elif kind == "presence":
+                people = people - set(event["left"]) | set(event["joined"])
+        return people
+
+    def departures(self, name: str) -> int:
+        return sum(event["left"].count(name) for kind, event in self.events if kind == "presence")
+
+    def say(self, text: str) -> None:
+        self.ask("message", message=text)
+
+    def tell(self, name: str, text: str) -> None:
+        self.ask("privmsg", to_user=name, message=text)
+
+    @abstractmethod
+    def ask(self, event: str, **payload: str) -> None:
+        """Send a request and wait for its acknowledgement."""
+
+
+class WebSocket(Events):
+    """The `websockets` library at `/ws`."""
+
+    def arrive(self) -> None:
+        self.events = []
+        self.refs = count()
+        self.connection = ExitStack()
+        self.socket = self.connection.enter_context(connect(f"ws://127.0.0.1:{self.server.port}/ws"))
+        self.ask("login", username=self.login, password=self.password)
+        self.meets(self.name)
+
+    def leave(self) -> None:
+        self.connection.close()
+
+    def ask(self, event: str, **payload: str) -> None:
+        ref = next(self.refs)
+        self.socket.send(json.dumps({"type": event, "ref": ref, **payload}))
+        self.until(lambda: any(kind == "ack" and ack["ref"] == ref and ack["ok"] for kind, ack in self.events), event)
+
+    def listen(self, seconds: float) -> None:
+        event = json.loads(self.socket.recv(timeout=seconds))
+        self.events.append((event.pop("type"), event))
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+class SocketIO(Events):
+    """python-socketio's own client."""
+
+    def arrive(self) -> None:
+        self.client = Stock(f"http://127.0.0.1:{self.server.port}")
+        self.client.login(self.login, self.password)
+        self.events = self.client.heard
+
+    def leave(self) -> None:
+        self.client.close()
+
+    def ask(self, event: str, **payload: str) -> None:
+        assert self.client.ask(event, **payload)["ok"]
+
+    def listen(self, seconds: float) -> None:
+        self.client.listen(seconds)
+
+    def close(self) -> None:
+        self.client.close()
