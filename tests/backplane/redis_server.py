@@ -66,7 +66,10 @@ class RedisServer:
 
 
 class Proxy:
-    """Stands between a node and Redis. `delay` holds each reply back for so many seconds."""
+    """Stands between a node and Redis.
+
+    `delay` holds each reply back for so many seconds; `deaf` swallows what subscribers would hear.
+    """
 
     def __init__(self, server: RedisServer):
         self._server = server
@@ -74,9 +77,8 @@ class Proxy:
         self._tasks: set[asyncio.Task] = set()
         self._open = asyncio.Event()
         self._open.set()
-        self.refuses = False
+        self.refuses = self.deaf = False
         self.delay = 0.0
-        self.carried = 0
 
     async def start(self) -> "Proxy":
         self._folder = tempfile.TemporaryDirectory(prefix="webchat-proxy-")
@@ -97,7 +99,7 @@ class Proxy:
 
     def mend(self) -> None:
         """All is well again. What was swallowed stays so."""
-        self.delay, self.refuses = 0.0, False
+        self.delay, self.refuses, self.deaf = 0.0, False, False
         if not self._open.is_set():
             for line in list(self._lines):
                 line.transport.abort()
@@ -121,19 +123,25 @@ class Proxy:
             back, there = await asyncio.open_unix_connection(self._server.socket)
             lines.add(there)
             self._lines |= lines
-            await asyncio.gather(self._pass(reader, there), self._pass(back, writer, replies=True))
+            await asyncio.gather(self._pass(reader, there), self._pass_back(back, writer))
         self._lines -= lines
         for line in lines:
             line.transport.abort()
         self._tasks.discard(task)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, replies: bool = False) -> None:
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
             await self._open.wait()
-            if replies:
-                self.carried += len(data)
-                if self.delay:
-                    await asyncio.sleep(self.delay)
             writer.write(data)
             await writer.drain()
+        writer.close()
+
+    async def _pass_back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            await self._open.wait()
+            if self.delay:
+                await asyncio.sleep(self.delay)
+            if not (self.deaf and b"smessage" in data):
+                writer.write(data)
+                await writer.drain()
         writer.close()

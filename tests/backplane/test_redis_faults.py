@@ -320,7 +320,20 @@ async def test_a_server_starts_while_redis_is_away_and_joins_the_others_later():
 
 
 @on_loop
-async def test_only_the_lost_subscription_is_noticed_too():
+async def test_a_subscription_that_hears_nothing_any_more_is_noticed_and_begun_anew():
+    async with redis_in(Trouble) as redis, Node(redis.url) as one, Node(redis.url) as two:
+        ada, bob = await one.login("ada"), await two.login("bob")
+        await until(lambda: one.users() == two.users() == {"ada", "bob"})
+        redis.proxy.deaf = True
+        await until(lambda: one.counts["reconnects"] and two.counts["reconnects"])
+        redis.proxy.deaf = False
+        await until(lambda: one.is_well and two.is_well)
+        await one.say(ada, "hello")
+        await until(lambda: "hello" in texts(bob))
+
+
+@on_loop
+async def test_a_lost_subscription_alone_is_noticed_too():
     async with redis_in(Trouble) as redis, Node(redis.url) as one, Node(redis.url) as two:
         bob = await two.login("bob")
         ada = await one.login("ada")
