@@ -17,8 +17,9 @@ GOODBYE_TIME = 5.0
 ROOMS = lines.typed("/rooms")
 """The question whose answer marks that everything before it has been dealt with; it is short, and costs nobody else."""
 
-_KEEPALIVE = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
-"""Seconds and probes after which a peer that has vanished is given up (Linux's names; others keep their defaults)."""
+_KEEPALIVE = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 40_000}
+"""When a peer that has vanished is given up: seconds, seconds, probes, and ms for what it has not acknowledged (Linux's
+names; other systems keep their defaults)."""
 
 
 class LineWire:

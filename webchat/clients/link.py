@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from webchat.clients.transcript import Item
+from webchat.clients.transcript import Item, printable
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 """Seconds before the first and, at most, before the last attempt to connect again."""
@@ -31,12 +31,15 @@ class Refused(Exception):
     """The server understood, and said no: a sentence for people and, where it is known, the contract's code."""
 
     def __init__(self, sentence: str, code: str | None = None):
-        super().__init__(sentence)
+        super().__init__(printable(sentence))
         self.code = code
 
 
 class Lost(Exception):
     """There is no connection (any more); the text says why, as a sentence without its full stop."""
+
+    def __init__(self, reason: str):
+        super().__init__(printable(reason))
 
 
 @dataclass

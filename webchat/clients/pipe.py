@@ -50,7 +50,7 @@ def report(sentence: str) -> None:
 async def run(link: Link, room: str | None) -> int:
     """Log in, say every line of stdin, leave when all has been taken in; returns the exit status.
 
-    Raises Refused or Lost where it does not come to that, and ValueError for input that no message can hold.
+    Raises Refused or Lost where it does not come to that.
     """
     await link.open([room] if room else [])
     status = 0 if bool(room) == bool(link.here.room) else 1  # what was meant for a room is not for everyone
@@ -103,7 +103,7 @@ async def _comeback(link: Link, lost: Lost) -> None:
 
 
 async def stdin_lines() -> AsyncIterator[str]:
-    """The lines of stdin, whatever kind of file it is; the last one needs no newline. Raises ValueError."""
+    """The lines of stdin, whatever kind of file it is; the last one needs no newline. Raises Refused."""
     loop, queue = asyncio.get_running_loop(), asyncio.Queue(READ_AHEAD)
 
     def read() -> None:
@@ -122,7 +122,7 @@ async def stdin_lines() -> AsyncIterator[str]:
         for line in lines:
             yield _text(line)
         if len(rest) > LONGEST_LINE:
-            raise ValueError("A line of the input is longer than any message may be.")
+            raise Refused("A line of the input is longer than any message may be.")
     if rest:
         yield _text(rest)
 

@@ -4,14 +4,19 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from webchat.clients.address import Address
 from webchat.clients.command import AddressType, Command
 from webchat.clients.link import Here, Link, Lost, Refused, Wire, pauses
-from webchat.clients.transcript import Sentence
+from webchat.clients.transcript import Item, Sentence, printable
+
+if TYPE_CHECKING:
+    from webchat.clients.screen import Screen
 
 PASSWORD = "WEBCHAT_PASSWORD"
 BAD_CREDENTIALS = "bad-credentials"
@@ -36,13 +41,13 @@ def main(address: Address, name: str | None, room: str | None) -> int:
     here = Here(name=name or "", password=os.environ.get(PASSWORD, ""))
     try:
         return asyncio.run((_converse if is_terminal else _pipe)(address, here, room))
-    except (Refused, Lost, ValueError) as error:
+    except (Refused, Lost) as error:
         raise click.ClickException(_hinting(error)) from error
     except KeyboardInterrupt:
         return 0 if is_terminal else 130
 
 
-async def open_wire(address: Address, here: Here, hear) -> Wire:
+async def open_wire(address: Address, here: Here, hear: Callable[[Item], None]) -> Wire:
     """Connect in the protocol of the address; each is loaded only where it is spoken. Raises Lost."""
     if address.url:
         from webchat.clients.socket_wire import SocketWire as Kind
@@ -53,6 +58,7 @@ async def open_wire(address: Address, here: Here, hear) -> Wire:
 
 async def _pipe(address: Address, here: Here, room: str | None) -> int:
     from webchat.clients.pipe import Printer, report, run
+
     printer = Printer()
     printer.link = Link(partial(open_wire, address, here), here, printer.show, report)
     return await run(printer.link, room)
@@ -67,7 +73,8 @@ def _hinting(error: Exception) -> str:
 
 async def _converse(address: Address, here: Here, room: str | None) -> int:
     """A person's visit, from the first question to the goodbye."""
-    from webchat.clients.screen import Screen
+    from webchat.clients.screen import Screen  # takes a third of a second, which a pipe need not wait
+
     screen = Screen()
     link = Link(partial(open_wire, address, here), here, screen.show, lambda text: screen.show(Sentence(text)),
                 screen.refresh)
@@ -92,7 +99,7 @@ async def _converse(address: Address, here: Here, room: str | None) -> int:
     return 0
 
 
-async def _log_in(address: Address, link: Link, screen, rooms: list[str]) -> None:
+async def _log_in(address: Address, link: Link, screen: "Screen", rooms: list[str]) -> None:
     """Ask for what is missing, until the chat lets one in. Raises EOFError, KeyboardInterrupt."""
     here, asked, waits = link.here, False, pauses()
     while True:
@@ -116,13 +123,13 @@ async def _log_in(address: Address, link: Link, screen, rooms: list[str]) -> Non
             await asyncio.sleep(pause)
 
 
-async def _offer_rooms(link: Link, screen) -> None:
+async def _offer_rooms(link: Link, screen: "Screen") -> None:
     """The members of groups are asked which room they want first. Raises EOFError, KeyboardInterrupt."""
     groups = link.here.groups
     if not groups:
         return
-    menu = "\n".join(["Join a chat room", *(f"  {number}  {room}" for number, room in enumerate(groups, 1)), ""])
-    question = menu + "Its number or name (Enter for none): "
+    choices = [f"  {number}  {printable(room)}" for number, room in enumerate(groups, 1)]
+    question = "\n".join(["Join a chat room", *choices, "Its number or name (Enter for none): "])
     while choice := await screen.ask(question, words=groups):
         room = groups[int(choice) - 1] if choice.isdecimal() and 0 < int(choice) <= len(groups) else choice
         try:
@@ -131,7 +138,7 @@ async def _offer_rooms(link: Link, screen) -> None:
             screen.show(Sentence(str(error)))
 
 
-async def _send(link: Link, screen, line: str) -> None:
+async def _send(link: Link, screen: "Screen", line: str) -> None:
     """What a refusal says is shown. Raises Lost."""
     try:
         await link.send(line)

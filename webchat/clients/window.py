@@ -87,8 +87,9 @@ class Window(QWidget):
             fields.addWidget(_label(label, field), 0, column)
             fields.addWidget(field, 1, column)
             fields.setColumnStretch(column, stretch)
-        fields.addWidget(self.connect_button, 1, 4)
-        fields.addWidget(self.disconnect_button, 1, 5)
+        for column, button in ((4, self.connect_button), (5, self.disconnect_button)):
+            button.setMinimumWidth(self.disconnect_button.sizeHint().width() + 14)
+            fields.addWidget(button, 1, column)
         status = QHBoxLayout(spacing=8)
         status.addWidget(self.light)
         status.addWidget(self.status, 1)
