@@ -217,7 +217,10 @@ def _backplane(config: Config):
     if config.redis is None:
         return local.Backplane()
     from webchat.backplane import redis
-    return redis.Backplane(config.redis, key=config.redis_key)
+    try:
+        return redis.Backplane(config.redis, key=config.redis_key)
+    except ValueError as error:
+        raise CannotStart(f"--redis is not a URL that can be used: {str(error).rstrip('.')}.") from error
 
 
 def _tls(config: Config) -> ssl.SSLContext | None:

@@ -142,15 +142,17 @@ ALONE = """
 import asyncio, sys
 from tests.backplane.nodes import Node, until
 from webchat.backplane.link import Timing
+from webchat.chat.events import Presence
 
 async def main(url):
     async with Node(url, timing=Timing()) as node:
-        ada = await node.login("ada")
+        ada, eve = await node.login("ada"), await node.login("eve")
         print(ada.person.token, flush=True)
         await until(lambda: ada.outlet.closed is not None, within=60)
         print("gave way", flush=True)
         await until(lambda: "ada" in node.users())
-        print("knows", flush=True)
+        missed = [event for event in eve.outlet.of(Presence) if "bob" in event.left]
+        print("blames", *missed, flush=True)
         await asyncio.sleep(60)
 
 asyncio.run(main(sys.argv[1]))
@@ -173,7 +175,7 @@ async def another_process(url: str):
 
 async def kill():
     async with redis_in(Trouble) as redis, Node(redis.url, timing=REAL) as one, another_process(redis.url) as other:
-        await until(lambda: one.users() == {"ada"})
+        await until(lambda: one.users() == {"ada", "eve"})
         other.kill()
         killed = time.monotonic()
         with pytest.raises(NameTaken):
@@ -187,15 +189,16 @@ async def kill():
 
 async def stop():
     async with redis_in(Trouble) as redis, Node(redis.url, timing=REAL) as one, another_process(redis.url) as other:
-        await until(lambda: one.users() == {"ada"})
+        await one.login("bob")
+        await until(lambda: one.users() == {"ada", "eve", "bob"})
         os.kill(other.pid, signal.SIGSTOP)
-        await until(lambda: not one.users(), within=10)
+        await until(lambda: one.users() == {"bob"}, within=10)
         usurper = await one.login("ada")
         os.kill(other.pid, signal.SIGCONT)
         assert await asyncio.wait_for(other.stdout.readline(), 3) == b"gave way\n"
-        assert await asyncio.wait_for(other.stdout.readline(), 3) == b"knows\n"
+        assert await asyncio.wait_for(other.stdout.readline(), 3) == b"blames\n"
         assert usurper.outlet.closed is None
-        assert one.users() == {"ada"}
+        await until(lambda: one.users() == {"ada", "eve", "bob"})
 
 
 @pytest.fixture(scope="module")
