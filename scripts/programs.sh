@@ -3,6 +3,7 @@
 # A program or library that tests need, and Debian's package for it.
 PROGRAMS='
 chromium            chromium
+chromedriver        chromium-driver
 telnet              telnet
 nc.openbsd          netcat-openbsd
 ncat                ncat
