@@ -87,6 +87,9 @@ class Stock:
         self._run(self._client.disconnect())
 
     def close(self) -> None:
+        """Disconnect for good; once more does nothing."""
+        if self._loop.is_closed():
+            return
         self.disconnect()
         self._run(asyncio.sleep(0))
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -5,6 +5,7 @@ Each test is one requirement, tried with a real server, and with the page in a r
 
 import json
 import subprocess
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from playwright.sync_api import expect
 
 from tests.gateways.test_socketio_clients import modules
 from tests.page.browser import COMMAND, Server, Visitor
+from tests.program import PATIENCE
 from tests.stock import Stock
 
 SCRIPT = Path(__file__).with_name("official.mjs")
@@ -54,11 +56,18 @@ def bob(visit, guest) -> Visitor:
     return visit(guest("bob"))
 
 
-def connections(server: Server) -> float:
+def connections(server: Server) -> int:
     """How many the server has, as it says itself."""
     with urlopen(f"{server.url}/metrics") as answer:
         lines = answer.read().decode().splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith("webchat_connections "))
+    return next(int(float(line.split()[1])) for line in lines if line.startswith("webchat_connections "))
+
+
+def alone(server: Server) -> None:
+    """Wait until only one is connected: those of the test before are gone."""
+    deadline = time.monotonic() + PATIENCE
+    while connections(server) != 1:
+        assert time.monotonic() < deadline, "somebody else stays connected"
 
 
 def test_it_starts_with_python_m_webchat_main_and_the_page_is_at_chat_index_html(server, visit):
@@ -163,12 +172,12 @@ def test_presence_is_shown_as_people_come_and_go(visit, guest, ada):
 
 class TestAFailedLoginLeavesNoConnectionBehindThatHearsEverythingASecondTime:
     def test_on_the_page(self, server, visit, bob):
-        before = connections(server)
+        alone(server)
         page = visit()
         for _ in range(2):
             page.login("Alex", "wrong")
             expect(page.alert).to_contain_text("password")
-        assert connections(server) == before
+        assert connections(server) == 1
         page.join("Alex")
         bob.say("to everyone")
         bob.say("to one", to="Alex")
@@ -176,15 +185,15 @@ class TestAFailedLoginLeavesNoConnectionBehindThatHearsEverythingASecondTime:
         page.hears("the end")
         page.hears("to everyone")
         page.hears("to one", bob.name)
-        assert connections(server) == before + 1
+        assert connections(server) == 2
 
     @pytest.mark.parametrize("way", WAYS)
     def test_with_the_stock_client_of_python(self, server, stock, guest, way):
         bob, client = stock(guest("bob")), stock()
-        before = connections(server)
+        alone(server)
         for _ in range(2):
             self.fail(client, way)
-        assert connections(server) == before
+        assert connections(server) == 1
         if way == "connected":
             client.connect()
             assert client.ask("connected", username="Sue", password="password") == {"ok": True}
@@ -195,17 +204,21 @@ class TestAFailedLoginLeavesNoConnectionBehindThatHearsEverythingASecondTime:
         self.talk_to("Sue*", bob)
         client.hear("chat_message", text="the end")
         assert client.said() == ["mine", "to everyone", "to one", "the end"]
-        assert connections(server) == before + 1
+        assert connections(server) == 2
 
     @pytest.mark.parametrize("way", WAYS)
     def test_with_the_official_client_of_javascript(self, stock, guest, server, way):
         bob = stock(guest("bob"))
+        alone(server)
         command = ["node", str(SCRIPT), str(modules("socket.io-client")), server.url, way, "Sandy", "password"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout.readline() == "in\n"
-            assert connections(server) == 2
-            self.talk_to("Sandy*", bob)
-            seen = json.loads(process.stdout.read())
+            try:
+                assert process.stdout.readline() == "in\n"
+                assert connections(server) == 2
+                self.talk_to("Sandy*", bob)
+                seen = json.loads(process.stdout.readline())
+            finally:
+                process.kill()
         assert seen["refusals"] == ["bad-credentials"] * 2
         assert seen["heard"] == ["mine", "to everyone", "to one", "the end"]
         assert len(set(seen["sids"])) == (3 if way == "connected" else 1)
