@@ -78,7 +78,7 @@ class Idle:
     def measure(self, peer: Peer, server: Process) -> Figure:
         """Raises Stalled."""
         cpu, memory = server.cpu(), server.memory()
-        with Fleet(peer.protocol(), server.port, self.users) as fleet:
+        with Fleet(peer.protocol(), server.port, self.users, together=1) as fleet:
             deadline = time.monotonic() + REST
             while time.monotonic() < deadline:
                 fleet.settle(0.1)

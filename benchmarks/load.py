@@ -19,8 +19,8 @@ class Stalled(Exception):
 class Protocol:
     """What one client sends. `answer` is what some of the received bytes call for, if anything."""
 
-    def login(self, client: socket.socket, number: int, port: int) -> None:
-        """Get in; returns when the server has said so. Raises Stalled."""
+    def login(self, number: int, port: int) -> list[tuple[bytes, bytes]]:
+        """The steps to get in: what to send, and what then has to come back (b"" for nothing)."""
         raise NotImplementedError
 
     def message(self, text: bytes) -> bytes:
@@ -35,16 +35,15 @@ class SocketIO(Protocol):
 
     PING = b"\x81\x012"
 
-    def login(self, client: socket.socket, number: int, port: int) -> None:
+    def login(self, number: int, port: int) -> list[tuple[bytes, bytes]]:
         key = base64.b64encode(os.urandom(16)).decode()
-        client.sendall((
+        handshake = (
             f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
             f"Upgrade: websocket\r\nConnection: Upgrade\r\nOrigin: http://127.0.0.1:{port}\r\n"
             f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
-        ).encode())
-        _await(client, b'"sid"')
-        client.sendall(_masked(b'40{"username":"user%d"}' % number))
-        _await(client, b'["welcome"')
+        )
+        connect = _masked(b'40{"username":"user%d"}' % number)
+        return [(handshake.encode(), b'"sid"'), (connect, b'["welcome"')]
 
     def message(self, text: bytes) -> bytes:
         return _masked(b'42["message",{"message":"%b"}]' % text)
@@ -56,8 +55,8 @@ class SocketIO(Protocol):
 class Lines(Protocol):
     """Bare lines; a `*` marks those that are messages."""
 
-    def login(self, client: socket.socket, number: int, port: int) -> None:
-        client.sendall(b"user%d\n" % number)
+    def login(self, number: int, port: int) -> list[tuple[bytes, bytes]]:
+        return [(b"user%d\n" % number, b"")]
 
     def message(self, text: bytes) -> bytes:
         return b"*%b\n" % text
@@ -72,22 +71,30 @@ class Round:
 
 
 class Fleet:
-    """Clients of one server. Closing it closes them."""
+    """Clients of one server, that log in `together` at a time. Closing it closes them."""
 
-    def __init__(self, protocol: Protocol, port: int, size: int):
+    def __init__(self, protocol: Protocol, port: int, size: int, together: int = 100):
         self.protocol = protocol
         self.clients: dict[int, socket.socket] = {}
         self._poller = select.epoll()
-        for number in range(size):
-            client = socket.create_connection(("127.0.0.1", port), PATIENCE)
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.clients[client.fileno()] = client
-            protocol.login(client, number, port)
-            client.setblocking(False)
-            self._poller.register(client, select.EPOLLIN)
-            if number % 100 == 0:
-                self.settle(0)  # pings want an answer, however long the others take to get in
         self._rounds = 0
+        for first in range(0, size, together):
+            self._login(range(first, min(first + together, size)), port)
+            if first % 100 == 0:
+                self.settle(0)  # pings want an answer, however long the others take to get in
+
+    def _login(self, numbers: range, port: int) -> None:
+        clients = [socket.create_connection(("127.0.0.1", port), PATIENCE) for _ in numbers]
+        for step in zip(*(self.protocol.login(number, port) for number in numbers), strict=True):
+            for client, (data, _) in zip(clients, step, strict=True):
+                client.sendall(data)
+            for client, (_, mark) in zip(clients, step, strict=True):
+                _await(client, mark)
+        for client in clients:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.setblocking(False)
+            self.clients[client.fileno()] = client
+            self._poller.register(client, select.EPOLLIN)
 
     def __enter__(self) -> "Fleet":
         return self

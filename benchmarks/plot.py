@@ -8,7 +8,7 @@ from benchmarks.report import Rounds, median
 
 WIDTH, HEIGHT = 720, 420
 LEFT, RIGHT, TOP, BOTTOM = 64, 150, 48, 56
-COLOURS = ("#0b7a75", "#d1495b", "#8f5bd6", "#c77800", "#4a6fa5")
+COLOURS = ("#7d8590", "#0b8a84", "#d1495b", "#c77800", "#8f5bd6")
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #333 }
   .title { font-size: 15px; font-weight: 600 }

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+PROCESSORS = sorted(os.sched_getaffinity(0))
+"""Those that we may use; asked before anything is pinned, for a child inherits its parent's."""
+
 START_TIME = 20.0
 """Seconds that a server has to accept its first connection."""
 
@@ -62,9 +65,7 @@ def running(command: list[str], port: int, environment: dict[str, str]) -> Itera
 
 def pin(place: int) -> None:
     """Keep this process to one processor: the server to the first (0), the load to the last (-1)."""
-    processors = sorted(os.sched_getaffinity(0))
-    if len(processors) > 1:
-        os.sched_setaffinity(0, {processors[place]})
+    os.sched_setaffinity(0, {PROCESSORS[place]})
 
 
 def free_port() -> int:

@@ -68,4 +68,4 @@ async def publish(sid, text, **rest):
 
 
 if __name__ == "__main__":
-    uvicorn.run(socketio.ASGIApp(sio), port=int(sys.argv[1]), log_level="error")
+    uvicorn.run(socketio.ASGIApp(sio), port=int(sys.argv[1]), log_level="error", ws_ping_interval=None)
