@@ -472,6 +472,41 @@ class TestRooms:
             assert texts(sue) == []
 
     @on_loop
+    async def test_a_node_without_members_hears_nothing_of_a_room_any_more(self, redis):
+        async with Three(redis, timing=type(QUICK)(beat=60)) as (one, two, three):
+            alex, sue = await self.member(one, "Alex"), await self.member(two, "Sue")
+            await until(lambda: one.hub.rooms[ROOM].members() == ("Alex*", "Sue*"))
+            await two.do(sue, Part(ROOM))
+            await until(lambda: one.hub.rooms[ROOM].members() == ("Alex*",))
+            before = two.counts["received"]
+            await one.say(alex, "alone", ROOM)
+            await one.login("ada")
+            await until(lambda: "ada" in two.users())
+            assert two.counts["received"] == before + 1
+
+    @on_loop
+    async def test_who_leaves_while_somebody_elsewhere_joins_is_not_taken_for_a_member(self, redis):
+        async with Node(redis.url) as one, Node(redis.url) as two:
+            alex, sue = await self.member(one, "Alex"), await two.login("Sue", "password")
+            read, go_on, rooms = asyncio.Event(), asyncio.Event(), two.backplane._rooms
+            living = rooms._living
+
+            async def slowly(*args):
+                members = await living(*args)
+                read.set()
+                await go_on.wait()
+                return members
+
+            rooms._living = slowly
+            joining = asyncio.create_task(two.do(sue, Join(ROOM)))
+            await read.wait()
+            heard = two.counts["received"]
+            await one.do(alex, Part(ROOM))
+            await until(lambda: two.counts["received"] > heard + 2)  # beats may be among them
+            go_on.set()
+            assert (await joining).members == ("Sue*",)
+
+    @on_loop
     async def test_whoever_joins_while_others_talk_hears_everything_once(self, redis):
         async with Node(redis.url) as one, Node(redis.url) as two:
             alex, sue = await self.member(one, "Alex"), await two.login("Sue", "password")

@@ -296,6 +296,37 @@ async def test_a_room_can_be_joined_while_redis_is_away():
 
 
 @on_loop
+async def test_a_room_remembers_what_was_under_way_when_redis_fell_silent_though_everybody_left():
+    async with redis_in(Blackholed) as redis, Node(redis.url) as one, Node(redis.url) as two:
+        alex = await one.login("Alex", "password")
+        await one.do(alex, Join(ROOM))
+        redis.begin()
+        await one.say(alex, "the last word", ROOM)
+        await until(lambda: not one.is_well)
+        one.hub.close(alex)
+        redis.end()
+        await until(lambda: one.is_well and two.is_well)
+        joined = await two.do(await two.login("Sue", "password"), Join(ROOM))
+        assert [message.text for message in joined.history] == ["the last word"]
+
+
+@on_loop
+async def test_a_mistake_of_ours_is_logged_once_and_the_link_begun_anew(caplog):
+    async with redis_in(Trouble) as redis, Node(redis.url) as one:
+        refresh = one.backplane._claims.refresh
+
+        async def fail(share):
+            one.backplane._claims.refresh = refresh
+            raise KeyError("a mistake")
+
+        one.backplane._claims.refresh = fail
+        await until(lambda: one.counts["reconnects"] and one.is_well)
+        (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert record.exc_info[0] is KeyError
+        await one.login("ada")
+
+
+@on_loop
 async def test_a_login_that_meets_the_silence_first_waits_a_second_at_most():
     async with redis_in(Blackholed) as redis, Node(redis.url, timing=REAL) as one:
         redis.begin()
