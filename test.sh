@@ -14,6 +14,7 @@ bring_node_modules
 failed=()
 ruff check --quiet . || failed+=("ruff check")
 node_tests || failed+=("node --test")
-python -m pytest -q "$@" || failed+=("pytest")
+# Files stay together, because their tests share servers and browsers.
+python -m pytest -q --numprocesses 3 --dist loadfile "$@" || failed+=("pytest")
 
 [ ${#failed[@]} -eq 0 ] || die "Failed: $(IFS=,; printf '%s' "${failed[*]}")"
