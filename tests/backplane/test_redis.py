@@ -417,6 +417,19 @@ class TestPresence:
             assert await acquainted(*nodes) == set(here)
 
     @on_loop
+    async def test_a_process_that_was_held_up_gives_nobody_up(self, redis, monkeypatch):
+        timing = type(QUICK)(beat=0.05, lease=0.2)
+        async with Node(redis.url, timing=timing) as one, Node(redis.url, timing=timing) as two:
+            await one.login("ada")
+            await acquainted(one, two)
+            given_up = []
+            monkeypatch.setattr(two.hub, "remote_left", lambda *who: given_up.append(who))
+            time.sleep(1)  # neither of them runs
+            heard = two.counts["received"]
+            await until(lambda: two.counts["received"] > heard + 5)
+            assert given_up == []
+
+    @on_loop
     async def test_clocks_may_be_an_hour_off_and_jump(self, redis, monkeypatch):
         real = time.time
         monkeypatch.setattr(time, "time", lambda: real() + random.choice((-3600, 0, 3600)))
