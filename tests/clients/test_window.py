@@ -234,10 +234,12 @@ class TestFailures:
                 hugo.leaves()
 
     def test_a_server_that_has_fallen_silent_is_noticed(self, sit, monkeypatch):  # noqa: F811
-        monkeypatch.setattr(brace_link, "ALIVE", 10)
-        monkeypatch.setattr(brace_link, "ANSWER", 300)
         with Program() as server:  # noqa: F811
             hugo = sit(server.braces_port, "Hugo").connects()
+            monkeypatch.setattr(brace_link, "ALIVE", 10)
+            monkeypatch.setattr(brace_link, "ANSWER", 300)
+            hugo.says("once more")  # whatever the server answers makes the window ask again, ever after
+            hugo.reads("once more")
             server.process.send_signal(signal.SIGSTOP)
             hugo.reads_status("Connection lost: the server does not answer")
 

@@ -5,12 +5,13 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
-from prompt_toolkit import PromptSession, print_formatted_text
-from prompt_toolkit.application import run_in_terminal
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app_or_none
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
 from webchat.clients.colours import Colours
@@ -39,7 +40,6 @@ class Screen:
         self._asking = PromptSession(**terminal)
         self._colours = Colours()
         self._unprinted: list[Item] = []
-        self._printing: asyncio.Task[None] | None = None
         self._link: Link | None = None
         self._hint = ""
         self._typed: asyncio.Queue[str] = asyncio.Queue()
@@ -59,18 +59,29 @@ class Screen:
 
     def show(self, item: Item) -> None:
         """Print an item above the line that is being typed; those of one moment are printed together."""
+        if not self._unprinted:
+            asyncio.get_running_loop().call_soon(self.flush)
         self._unprinted.append(item)
-        if self._printing is None or self._printing.done():
-            self._printing = asyncio.get_running_loop().create_task(self._print())
 
-    async def settle(self) -> None:
-        """Wait until all has been printed."""
-        if self._printing:
-            await self._printing
+    def flush(self) -> None:
+        """Print what there is.
+
+        Not with prompt_toolkit's `run_in_terminal`: it hands the terminal back to the system for a moment, and a Ctrl-D
+        or a character that is typed in that moment goes astray.
+        """
+        items, self._unprinted = self._unprinted, []
+        app = get_app_or_none()
+        is_prompting = app is not None and app.is_running
+        if is_prompting:
+            app.renderer.erase()
+        self._write(items)
+        if is_prompting:
+            app.renderer.request_absolute_cursor_position()
+            app.invalidate()
 
     async def ask(self, question: str, hidden: bool = False, words: Iterable[str] = ()) -> str:
         """An answer in one line, without the spaces around it; a hidden one as it is. Raises EOFError."""
-        await self.settle()
+        self.flush()
         answer = await self._asking.prompt_async(
             question, is_password=hidden, completer=WordCompleter(lambda: words), complete_while_typing=False)
         return answer if hidden else answer.strip()
@@ -80,7 +91,7 @@ class Screen:
 
         `send` may raise Lost: then the line stands there again. Raises EOFError, KeyboardInterrupt for Ctrl-D, Ctrl-C.
         """
-        await self.settle()
+        self.flush()
         sending = asyncio.create_task(self._send_all(send))
         try:
             # One prompt for the whole conversation: between two, what is typed would be echoed wherever the cursor is.
@@ -107,17 +118,12 @@ class Screen:
         self._hint = "This line may not have arrived. "
         self.refresh()
 
-    async def _print(self) -> None:
-        while self._unprinted:
-            items, self._unprinted = self._unprinted, []
-            await run_in_terminal(lambda items=items: self._write(items))
-
     def _write(self, items: list[Item]) -> None:
-        own, now = (self._link.here.name if self._link else ""), time.time()
-        lines = [line for item in items for line in styled(item, self._colours, own, now)]
-        output = {"output": self._terminal["output"]} if "output" in self._terminal else {}
-        for line in lines:
-            print_formatted_text(FormattedText(line), style=STYLE, include_default_pygments_style=False, **output)
+        own, now, output = (self._link.here.name if self._link else ""), time.time(), self._asking.output
+        for item in items:
+            for line in styled(item, self._colours, own, now):
+                print_formatted_text(output, FormattedText([*line, ("", "\n")]), STYLE)
+        output.flush()
 
     def _prompt(self) -> FormattedText:
         here = self._link.here

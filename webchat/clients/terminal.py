@@ -94,7 +94,7 @@ async def _converse(address: Address, here: Here, room: str | None) -> int:
         if keeper:
             keeper.cancel()
         await link.leave()
-        await screen.settle()
+        screen.flush()
         print("Goodbye.")
     return 0
 
