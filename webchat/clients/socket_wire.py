@@ -155,7 +155,7 @@ class SocketWire:
                 self._take(json.loads(frame))
         except ConnectionClosed:
             pass
-        except (vocabulary.BadMessage, ValueError, TypeError, AttributeError):
+        except (vocabulary.BadMessage, ValueError, TypeError, AttributeError, KeyError):
             await self._socket.close(1002)
             return "The server said something that is not webchat's protocol"
         return self._socket.close_reason or "The server has closed the connection"
