@@ -5,6 +5,7 @@ import { io } from "../vendor/socket.io.esm.min.js";
 const ANSWER_MS = 10_000;
 const OPTIONS = {
   forceNew: true,
+  transports: ["polling", "websocket"], // and not WebTransport, whose failures nobody could catch
   tryAllTransports: true, // a server of several processes refuses polling
   timeout: 10_000,
   reconnectionDelay: 500,
