@@ -316,7 +316,8 @@ def visit(chromium, server) -> Iterator[Visits]:
     """Opens pages. One that logs an error or violates its own Content-Security-Policy fails the test."""
     visits = Visits(chromium, server)
     yield visits
-    assert visits.end() == []
+    errors = visits.end()
+    assert not errors, errors
 
 
 @pytest.fixture

@@ -49,4 +49,4 @@ class Page(Voice):
 
     def close(self) -> None:
         self.visitor.part()
-        assert self.visitor.errors == []
+        assert not self.visitor.errors, self.visitor.errors

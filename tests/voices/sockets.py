@@ -125,7 +125,8 @@ class SocketIO(Events):
         self.client.close()
 
     def ask(self, event: str, **payload: str) -> None:
-        assert self.client.ask(event, **payload)["ok"]
+        answer = self.client.ask(event, **payload)
+        assert answer["ok"], answer
 
     def listen(self, seconds: float) -> None:
         self.client.listen(seconds)
