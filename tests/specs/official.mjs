@@ -13,6 +13,7 @@ const socket = io(url, { auth: way === "auth" ? (give) => give(credentials()) : 
 function again(code) {
   refused += 1;
   seen.refusals.push(code);
+  if (refused > 2) process.exit(1);
 }
 
 socket.on("connect_error", ({ data }) => {
