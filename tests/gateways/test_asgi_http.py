@@ -159,6 +159,13 @@ class BodyLimitTest(BridgeTest):
         self.assertEqual(self.scopes, [])
 
     @gen_test
+    async def test_a_client_that_asks_before_it_sends_too_much_is_only_refused(self):
+        head = b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 100001\r\nExpect: 100-continue\r\n\r\n"
+        answer = await self.exchange(head)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 413 "))
+        self.assertNotIn(b"100", answer.partition(b"\r\n\r\n")[2])
+
+    @gen_test
     async def test_a_chunked_body_over_the_limit_is_refused_and_the_application_ended(self):
         client = await self.connect()
         client.send(CHUNKED)

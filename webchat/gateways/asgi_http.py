@@ -160,6 +160,8 @@ class Exchange:
         connection.set_close_callback(self.disconnected)
         if _declared_size(headers) > self._max_size:
             self._refuse()
+            if "Expect" in headers:
+                self._hang_up()  # before Tornado asks for the body with a 100
         else:
             self._task = mount.start(self._run())
 
