@@ -22,9 +22,9 @@ GROUPS = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chat():
-    """A server of its own for each test: what was said in its rooms is gone with it."""
+    """One server; what one test says in a room may be history in the next, so none says what another does."""
     with Program("--message-rate", "0") as program:
         yield program
 
