@@ -157,7 +157,7 @@ def libraries(path: Path) -> set[str]:
             found.update(alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
             found.add(node.module.partition(".")[0])
-    return found - set(sys.stdlib_module_names) - {"webchat", "tests", "setup"}
+    return found - set(sys.stdlib_module_names) - {"webchat", "tests", "benchmarks", "setup"}
 
 
 class TestRequirements:
