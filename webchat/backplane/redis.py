@@ -50,8 +50,8 @@ class Backplane:
         self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
         self._timing = timing or Timing()
         self._codec = Codec(self.node, key or "")
-        self._link = Link(url, f"webchat-{self.node}", self._timing, session=self._session, collect=self._collect, heard=self._heard,
-                          lost=self._lost, counts=self.counts)
+        self._link = Link(url, f"webchat-{self.node}", self._timing, session=self._session, collect=self._collect,
+                          heard=self._heard, lost=self._lost, counts=self.counts)
         self._prefix = f"webchat{self._link.database or ''}"
         self._everyone = f"{self._prefix}:all"
         self._outgoing: list[tuple[str, list[Item]]] = []
