@@ -179,12 +179,14 @@ class TestLeaving:
             assert guest.leaves() == 0
             assert friend.hear(f"-!- {name} has") == f"-!- {name} has left"
 
-    def test_the_last_line_before_it_is_not_lost(self, server, lines):  # noqa: F811
-        with server.say("last ear") as ear, Typist(lines) as guest:
-            guest.arrives("brisk")
-            guest.types("last words\rexit\r")
-            ear.hear("brisk: last words")
+    def test_what_was_typed_before_it_is_not_lost(self, server):  # noqa: F811
+        with server.say("last ear") as ear, Typist(f"ws://127.0.0.1:{server.port}/ws", "--name", "brisk") as guest:
+            guest.sees("Password")
+            guest.enters("")
+            guest.sees("brisk>")
+            guest.types("".join(f"last words {number}\r" for number in range(10)) + "exit\r")
             assert guest.leaves() == 0
+            assert [ear.hear("brisk: ") for _ in range(10)] == [f"brisk: last words {number}" for number in range(10)]
 
     @pytest.mark.parametrize("goodbye", ["\x04", "\x03"])
     def test_before_the_name_is_given_too(self, lines, goodbye):

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from tests.clients.qt import Qt, QTest, State, app, door, sit, until  # noqa: F401
+from tests.clients.qt import QApplication, Qt, QTest, State, app, door, sit, until  # noqa: F401
 from tests.program import Program
 from webchat.clients import brace_link
 
@@ -253,7 +253,9 @@ class TestFailures:
 
 
 class TestAttention:
-    def test_what_is_said_while_one_looks_elsewhere_is_counted_in_the_title(self, door, sit):  # noqa: F811
+    def test_what_is_said_while_one_looks_elsewhere_is_counted_in_the_title(self, door, sit, monkeypatch):  # noqa: F811
+        calls = []
+        monkeypatch.setattr(QApplication, "alert", calls.append)
         busy, other = sit(door.braces_port, "busy").connects(), sit(door.braces_port, "elsewhere")
         other.window.activateWindow()
         assert QTest.qWaitForWindowActive(other.window)
@@ -263,6 +265,7 @@ class TestAttention:
             caller.write("anybody?")
             busy.reads("anybody?")
         assert busy.window.windowTitle() == "(2) busy – webchat"
+        assert calls == 2 * [busy.window]
         busy.window.activateWindow()
         assert QTest.qWaitForWindowActive(busy.window)
         until(lambda: busy.window.windowTitle() == "busy – webchat", busy.window.windowTitle)
