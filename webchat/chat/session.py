@@ -63,16 +63,16 @@ class Session:
 class Audience:
     """The sessions that hear one thing, grouped by encoder: an event is encoded once for each, never for each session.
 
-    This is the inner loop of the whole server. For a listener it makes one call, the outlet's own bound `send`.
+    This is the inner loop of the whole server: one call for each listener, of the `send` that his outlet has just now.
     """
 
     __slots__ = ("_groups",)
 
     def __init__(self) -> None:
-        self._groups: dict[Callable[[Event], Any], dict[Session, Callable[[Any], None]]] = {}
+        self._groups: dict[Callable[[Event], Any], dict[Session, Outlet]] = {}
 
     def add(self, session: Session) -> None:
-        self._groups.setdefault(session.encode, {})[session] = session.outlet.send
+        self._groups.setdefault(session.encode, {})[session] = session.outlet
 
     def discard(self, session: Session) -> None:
         group = self._groups.get(session.encode, {})
@@ -82,23 +82,23 @@ class Audience:
 
     def send(self, event: Event, skip: Session | None = None) -> None:
         """Tell everybody here, but for `skip`."""
-        for encode, sends in self._groups.items():
+        for encode, outlets in self._groups.items():
             if (frame := encode(event)) is None:
                 continue
-            if skip in sends:
-                for session, send in sends.items():
+            if skip in outlets:
+                for session, outlet in outlets.items():
                     if session is not skip:
-                        send(frame)
+                        outlet.send(frame)
             else:
-                for send in sends.values():
-                    send(frame)
+                for outlet in outlets.values():
+                    outlet.send(frame)
 
     def __contains__(self, session: Session) -> bool:
         return session in self._groups.get(session.encode, ())
 
     def __iter__(self) -> Iterator[Session]:
-        for sends in self._groups.values():
-            yield from sends
+        for outlets in self._groups.values():
+            yield from outlets
 
     def __len__(self) -> int:
         return sum(map(len, self._groups.values()))

@@ -1,6 +1,7 @@
 """One Engine.IO session: its heartbeat, its transport, its upgrade and its end."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from engineio import async_socket, packet
@@ -30,7 +31,8 @@ class Socket(async_socket.AsyncSocket):
     """An Engine.IO session.
 
     `put(frame)` sends ready-made WebSocket frames, whole packets each: it never blocks or raises, and keeps the order
-    across the upgrade. It changes with the state of the session: look it up for each frame, do not keep it.
+    across the upgrade. It changes with the state of the session: look it up for each frame, do not keep it. The `send`
+    of each of `followers` is always the same as `put`, so that a broadcast need not come by here.
     """
 
     def __init__(self, server: Any, sid: str):
@@ -39,6 +41,7 @@ class Socket(async_socket.AsyncSocket):
         self.sid = sid
         self.connected = self.upgrading = self.upgraded = self.closing = self.closed = False
         self.transport: Polling | WebSocket = Polling(server.max_queue, self.overflowed)
+        self.followers: tuple[Any, ...] = ()
         self.put = self.transport.send
         self._session: dict | None = None
         self._held: list[bytes] | None = None
@@ -46,6 +49,16 @@ class Socket(async_socket.AsyncSocket):
         self._probe: WebSocket | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: float | None = None  # by which the pong must come; None while no ping is out
+
+    @property
+    def put(self) -> Callable[[bytes], None]:
+        return self._put
+
+    @put.setter
+    def put(self, put: Callable[[bytes], None]) -> None:
+        self._put = put
+        for follower in self.followers:
+            follower.send = put
 
     @property
     def session(self) -> dict:

@@ -245,7 +245,7 @@ class AsyncServer(socketio.AsyncServer):
             if not confirmed:
                 await self._confirm(outlet)
         elif refusal is None:
-            outlet.sink = Nowhere
+            outlet.lead_to(Nowhere)
             await self._part(outlet, outlet.left)
             self._refuse(client, outlet.namespace, {"message": outlet.left})
         elif outlet.state != PARTING:
@@ -261,10 +261,10 @@ class AsyncServer(socketio.AsyncServer):
         client.deadline = float("inf")
         socket.put(self.codec.encode(CONNECT, outlet.namespace, {"sid": outlet.sid}))
         socket.hold(SETTLE_TIME)
-        early = outlet.sink.take()
-        outlet.sink, outlet.state = socket, CONFIRMED
-        if early:
-            socket.put(early)
+        outlet.lead_to(socket)
+        outlet.state = CONFIRMED
+        if early := outlet.early.take():
+            outlet.send(early)
 
     def _refuse(self, client: Client, namespace: str, reason: Any, kind: int = CONNECT_ERROR) -> None:
         client.socket.put(self.codec.encode(kind, namespace, reason))
@@ -291,7 +291,8 @@ class AsyncServer(socketio.AsyncServer):
 
     async def _part(self, outlet: Outlet, reason: str) -> None:
         """Tell the application that a client has left; nothing of it remains, whatever the handler does."""
-        outlet.state, outlet.sink = PARTING, Nowhere
+        outlet.state = PARTING
+        outlet.lead_to(Nowhere)
         self.manager.pre_disconnect(outlet.sid, outlet.namespace)
         try:
             await self._trigger_event("disconnect", outlet.namespace, outlet.sid, reason)
@@ -301,7 +302,8 @@ class AsyncServer(socketio.AsyncServer):
             await self._drop(outlet)
 
     async def _drop(self, outlet: Outlet) -> None:
-        outlet.state, outlet.sink = PARTING, Nowhere
+        outlet.state = PARTING
+        outlet.lead_to(Nowhere)
         client = outlet.client
         try:
             await self.manager.disconnect(outlet.sid, outlet.namespace, ignore_queue=True)
@@ -329,7 +331,7 @@ class AsyncServer(socketio.AsyncServer):
             outlet.left = outlet.left or reason
         elif outlet.state == CONFIRMED:
             outlet.send(self.codec.encode(DISCONNECT, outlet.namespace))
-            outlet.sink = Nowhere
+            outlet.lead_to(Nowhere)
             self.eio.spawn(self._hang_up(outlet, reason))
 
     async def _hang_up(self, outlet: Outlet, reason: str) -> None:

@@ -1,6 +1,7 @@
 """What the Socket.IO server keeps of a client: one record a connection, one outlet a namespace."""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from webchat.gateways.engineio_socket import Socket
@@ -29,9 +30,13 @@ class Client:
 
 
 class Outlet:
-    """The way to one client in one namespace: `send` takes frames, and neither blocks nor raises."""
+    """The way to one client in one namespace.
 
-    __slots__ = ("_server", "client", "left", "namespace", "sid", "sink", "state")
+    `send(frame)` sends a frame that `AsyncServer.frame` has made, in order with all else that goes to this client; it
+    neither blocks nor raises. It changes with the state of the client: look it up for each frame, do not keep it.
+    """
+
+    __slots__ = ("_server", "client", "early", "left", "namespace", "send", "sid", "state")
 
     def __init__(self, server: "AsyncServer", client: Client, namespace: str, sid: str):
         self._server = server
@@ -39,12 +44,17 @@ class Outlet:
         self.namespace = namespace
         self.sid = sid
         self.state = CONNECTING
-        self.sink: Any = Early(server.eio.max_queue)
+        self.send: Callable[[bytes], None]
+        self.early = Early(server.eio.max_queue)
+        self.lead_to(self.early)
         self.left: str | None = None  # why it went away before its connection was confirmed
 
-    def send(self, frame: bytes) -> None:
-        """Send a frame that `AsyncServer.frame` has made, in order with all else that is sent to this client."""
-        self.sink.put(frame)
+    def lead_to(self, sink: Any) -> None:
+        """From now on frames are `put` there; a session's way may change, and this follows it."""
+        socket = self.client.socket
+        others = tuple(each for each in socket.followers if each is not self)
+        socket.followers = (*others, self) if sink is socket else others
+        self.send = sink.put
 
     def close(self, reason: str) -> None:
         """Disconnect the client after what was sent before; `reason` is a sentence for its user."""
