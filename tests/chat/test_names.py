@@ -31,7 +31,7 @@ class TestNormalisation:
     def test_is_the_nickname_profile_with_its_case_kept(self, raw, shown):
         assert parse(raw).text == shown
 
-    @pytest.mark.parametrize("star", "*＊∗⁎﹡٭⁑✱✲✳✶⋆✻❋⧆\U0001f7b6\U0001031f\u20f0")
+    @pytest.mark.parametrize("star", "*＊∗⁎﹡٭⁑✱✲✳✶⋆✻❋⧆⁂\U0001f7b6\U0001031f\u20f0")
     def test_asterisks_of_every_kind_are_stripped(self, star):
         assert parse(f"{star} Al{star}ex {star}{star}").text == "Alex"
 

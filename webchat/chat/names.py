@@ -28,7 +28,7 @@ BEGINNINGS = ("#", "/", "@", "-!-", "[private]", "[#")
 """With these begin commands, and what the line protocol puts before a name."""
 
 FRAMING = frozenset("{}|:<>")
-ASTERISK = re.compile(r"\bASTERISK|POINTED .*\bSTAR$|^STAR OPERATOR$")
+ASTERISK = re.compile(r"\bASTERISK|^ASTERISM$|POINTED .*\bSTAR$|^STAR OPERATOR$")
 """The Unicode names of what passes for an asterisk; an ornamental star such as U+2605 does not."""
 
 LINE_BREAKS = frozenset("\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029")
