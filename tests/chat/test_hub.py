@@ -192,13 +192,23 @@ class TestMessages:
 
     def test_typing_is_hinted_to_the_others_and_not_too_often(self, chat):
         ada, bob = chat.login("ada"), chat.login("bob")
-        for _ in range(3):
+        for _ in range(9):
             chat.do(ada, Type())
-        assert bob.outlet.of(Typing) == [Typing("ada")]
+        assert bob.outlet.of(Typing) == 5 * [Typing("ada")]
         assert ada.outlet.of(Typing) == []
-        chat.clock.advance(1)
-        chat.do(ada, Type(to_user="bob"))
+        chat.clock.advance(0.5)
+        for _ in range(2):
+            chat.do(ada, Type(to_user="bob"))
         assert bob.outlet.of(Typing) == [Typing("ada", to_user="bob")]
+
+    def test_typing_is_hinted_to_each_whom_one_turns_to_in_quick_succession(self, chat):
+        alex, sue = chat.login("Alex", "password"), chat.login("Sue", "password")
+        for session in (alex, sue):
+            chat.do(session, Join("Taskmaster"))
+        for where in ({}, {"room": "Taskmaster"}, {"to_user": "Sue*"}):
+            chat.do(alex, Type(**where))
+        assert sue.outlet.of(Typing) == [
+            Typing("Alex*"), Typing("Alex*", room="Taskmaster"), Typing("Alex*", to_user="Sue*")]
 
 
 class TestPresence:

@@ -28,8 +28,8 @@ from webchat.chat.texts import clean
 GATHERING = 0.09
 """Seconds over which presence is gathered; with a loop's delay it stays under the tenth of a second we promise."""
 
-HINT_PAUSE = 0.5
-"""Seconds between two typing hints of one connection; those in between are dropped."""
+HINT_RATE, HINT_BURST = 2, 5
+"""Typing hints of one connection a second and at once, to whomever; what goes beyond is dropped."""
 
 EVERYONE = "everyone"
 """The channel that everybody hears; those of rooms and people are below."""
@@ -230,9 +230,9 @@ class Hub:
         elif command.room is not None:
             room = self._joined_room(session, command.room)
             channel, hint = room_channel(room.name), {"room": room.name}
-        now = self._clock.time()
-        if now - session.hinted >= HINT_PAUSE:
-            session.hinted = now
+        if session.hints is None:
+            session.hints = TokenBucket(HINT_RATE, HINT_BURST)
+        if session.hints.take(self._clock.time()):
             self.publish(Typing(person.shown, **hint), channel, skip=session)
 
     def _recipient(self, name: str) -> Person:

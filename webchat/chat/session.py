@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from webchat.chat.events import Event
+from webchat.chat.limits import TokenBucket
 
 if TYPE_CHECKING:
     from webchat.chat.people import Person
@@ -32,7 +33,7 @@ class Session:
     message to everyone or to a room comes back to the connection that sent it. `address` is the peer's IP address.
     """
 
-    __slots__ = ("address", "closed", "echo", "encode", "hinted", "logging_in", "outlet", "person", "rooms")
+    __slots__ = ("address", "closed", "echo", "encode", "hints", "logging_in", "outlet", "person", "rooms")
 
     def __init__(self, encode: Callable[[Event], Any], outlet: Outlet, address: str, echo: bool = True):
         self.encode = encode
@@ -43,7 +44,7 @@ class Session:
         self.rooms: dict[str, Room] = {}
         self.logging_in = False
         self.closed = False
-        self.hinted = float("-inf")
+        self.hints: TokenBucket | None = None  # made for those who type
 
     @property
     def username(self) -> str | None:
