@@ -294,6 +294,36 @@ class Messages(SocketIODoor):
         assert (await ada.ask("message", {"message": "still here"}))["ok"]
 
     @gen_test
+    async def test_a_refusal_that_nobody_wants_acknowledged_is_a_notice(self):
+        ada = await self.login("ada")
+        for event, payload, code in (
+                ("privmsg", {"to_user": "nobody", "message": "x"}, "no-such-user"), ("message", "x", "bad-message"),
+                ("join", {"room": ROOM}, "not-a-member"), ("connected", {"username": "ada"}, "bad-message")):
+            await ada.send(event, payload)
+            notice = await ada.hear("notice")
+            assert notice["code"] == code
+            assert notice["message"].endswith(".")
+
+    @gen_test
+    async def test_an_acknowledged_refusal_and_a_hint_in_vain_are_no_notices(self):
+        ada = await self.login("ada")
+        await ada.ask("message", {"message": ""})
+        await ada.send("typing", {"to_user": "nobody"})
+        await ada.send("message", {"message": "x"})
+        await ada.hear("chat_message")
+        await ada.ask("message", {"message": ""})
+        ada.connection.close()
+        assert [packet for packet in await ada.closed() if '"notice"' in packet] == []
+
+    @gen_test
+    async def test_a_refused_login_is_one_notice_without_an_acknowledgement_too(self):
+        client = await self.open()
+        await client.connect()
+        await client.send("connected", {"username": "Alex"})
+        assert (await client.hear("notice"))["code"] == "bad-credentials"
+        assert [packet for packet in await client.closed() if '"notice"' in packet] == []
+
+    @gen_test
     async def test_rooms_are_joined_with_members_and_history_and_parted(self):
         alex, sue = await self.login("Alex", "password"), await self.login("Sue", "password")
         await alex.ask("join", {"room": ROOM})

@@ -17,6 +17,7 @@ one. Specification: `socket.io-protocol` v5, and the reference server where that
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import socketio
@@ -71,6 +72,8 @@ class AsyncServer(socketio.AsyncServer):
         self.codec = Codec(self.packet_class, max_attachments)
         self._clients: dict[str, Client] = {}
         self._outlets: dict[str, Outlet] = {}
+        self.unclaimed: Callable[[str, str, Any], None] | None = None
+        """Called with event, sid and what the handler returned when the client asked for no acknowledgement."""
 
     def _engineio_server_class(self) -> type:
         """Replaces python-engineio's server with ours."""
@@ -181,7 +184,10 @@ class AsyncServer(socketio.AsyncServer):
     ) -> None:
         """Replaces an acknowledgement that could overtake or outlive the client's connection to the namespace."""
         result = await self._trigger_event(data[0], namespace, sid, *data[1:])
-        if id is not None and result is not self.not_handled:
+        if id is None:
+            if self.unclaimed is not None:
+                self.unclaimed(data[0], sid, result)
+        elif result is not self.not_handled:
             values = [] if result is None else list(result) if isinstance(result, tuple) else [result]
             self.send_frame(sid, self.codec.encode(ACK, namespace, values, id))
 

@@ -51,6 +51,7 @@ class SocketIOChat:
         server.on("connected", self._connected)
         for event in vocabulary.COMMAND_NAMES - {"connected", "login"}:
             server.on(event, partial(self._request, event))
+        server.unclaimed = self._unclaimed
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -91,6 +92,12 @@ class SocketIOChat:
         except ChatError as error:
             return vocabulary.refusal(error)
         return vocabulary.acknowledgement(receipt) if event != "typing" else None
+
+    def _unclaimed(self, event: str, sid: str, answer: Any) -> None:
+        """A refusal that no acknowledgement takes to the client; a hint that came too late is not worth a word."""
+        session = self._sessions.get(sid)
+        if session and not session.closed and isinstance(answer, dict) and not answer["ok"] and event != "typing":
+            session.send(Notice(answer["code"], answer["message"]))
 
     def _disconnect(self, sid: str, *_: Any) -> None:
         if session := self._sessions.pop(sid, None):
