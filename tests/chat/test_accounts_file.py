@@ -42,6 +42,7 @@ def test_a_room_is_spelled_everywhere_as_where_it_comes_first():
 
 @pytest.mark.parametrize(("text", "line", "reason"), [
     ("[accounts.ada\n", 1, "Expected"),
+    ('[accounts.ada]\nhash = "HASH"\ngroups = [\n\n', 3, "Invalid value (at the end"),
     ('[accounts.ada]\nhash = "HASH"\n\n[accounts.ada]\n', 4, "twice"),
     ("# x\n\n[people.ada]\n", 3, "people means nothing"),
     ("accounts = 3\n", 1, "begins with a line"),

@@ -56,7 +56,8 @@ def parse(text: str, source: str) -> tuple[Account, ...]:
     try:
         return tuple(_accounts(tomllib.loads(text)))
     except tomllib.TOMLDecodeError as error:
-        raise AccountsError(f"{source}: {error}.") from error
+        end = f"at the end, line {len(text.rstrip().splitlines()) or 1}"  # which Python tells as "end of document"
+        raise AccountsError(f"{source}: {str(error).replace('at end of document', end)}.") from error
     except _Problem as problem:
         raise AccountsError(f"{source}, line {_line(text, problem.path)}: {problem}") from problem
 
