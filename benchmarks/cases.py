@@ -81,7 +81,7 @@ class Idle:
         with Fleet(peer.protocol(), server.port, self.users, together=1) as fleet:
             deadline = time.monotonic() + REST
             while time.monotonic() < deadline:
-                fleet.settle(0.1)
+                fleet.read(0.1)
             return Figure((server.cpu() - cpu) / self.users, (server.memory() - memory) / self.users)
 
 

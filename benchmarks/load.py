@@ -106,7 +106,7 @@ class Fleet:
 
     def settle(self, silence: float = 0.5) -> None:
         """Read until nothing has come for `silence` seconds."""
-        while self._read(silence):
+        while self.read(silence):
             pass
 
     def round(self, speakers: int, size: int) -> Round:
@@ -122,7 +122,7 @@ class Fleet:
         while missing > 0:
             if time.perf_counter() - heard_last > PATIENCE:
                 raise Stalled(f"{missing} of {deliveries} deliveries never came")
-            for fd, data in self._read(1):
+            for fd, data in self.read(1):
                 data = tails.get(fd, b"") + data
                 if heard := data.count(mark):
                     missing -= heard
@@ -132,7 +132,8 @@ class Fleet:
                 tails[fd] = data[1 - len(mark) :]
         return Round(deliveries, latencies)
 
-    def _read(self, patience: float) -> list[tuple[int, bytes]]:
+    def read(self, patience: float) -> list[tuple[int, bytes]]:
+        """What has come within `patience` seconds, by descriptor; pings are answered."""
         received = []
         for fd, _ in self._poller.poll(patience):
             data = self.clients[fd].recv(1 << 18)

@@ -76,7 +76,9 @@ class Early:
             self._frames.append(frame)
 
     def take(self) -> bytes:
-        return b"".join(self._frames)
+        """All of them; they are not kept."""
+        frames, self._frames = b"".join(self._frames), []
+        return frames
 
 
 class Nowhere:
