@@ -205,6 +205,14 @@ class Frames(SocketIODoor):
             assert encode(event) == self.server.frame(*vocabulary.payload(event))
 
 
+class Memory(SocketIODoor):
+    @gen_test
+    async def test_the_welcome_with_everybodys_name_is_not_kept_once_it_has_left(self):
+        await self.login("ada")
+        ((sid, _),) = self.server.manager.get_participants("/", None)
+        assert self.server.outlet(sid).early.take() == b""
+
+
 class RefusedLogins(SocketIODoor):
     """The bug of the original: a refused login that stays connected, so that messages come twice."""
 
