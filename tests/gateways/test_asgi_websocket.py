@@ -44,6 +44,10 @@ class WebSocketTest(BridgeTest):
         await client.websocket()
         return client
 
+    def patch_close_time(self, seconds):
+        self.addCleanup(setattr, asgi_websocket, "CLOSE_TIME", asgi_websocket.CLOSE_TIME)
+        asgi_websocket.CLOSE_TIME = seconds
+
     async def disconnected(self):
         await asyncio.wait_for(self.over.wait(), TIMEOUT)
         return self.last["code"], self.last["reason"]
@@ -248,6 +252,16 @@ class TlsTest(AsyncHTTPSTestCase):
                 self.assertEqual(await client.recv(), message)
         self.assertEqual(self.scope["scheme"], "wss")
 
+    @gen_test
+    async def test_a_message_over_the_limit_is_told_as_such(self):
+        tls = ssl.create_default_context()
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        async with connect(self.get_url("/").replace("https", "wss"), ssl=tls) as client:
+            await client.send(bytes(11 << 20))
+            with self.assertRaises(ConnectionClosed) as closed:
+                await client.recv()
+            self.assertEqual(closed.exception.rcvd.code, 1009)
+
 
 class SendQueueTest(WebSocketTest):
     @gen_test
@@ -425,7 +439,7 @@ class ClosingTest(WebSocketTest):
 
     @gen_test
     async def test_a_client_that_never_answers_our_close_is_cut_off(self):
-        self.patch_close_time()
+        self.patch_close_time(0)
 
         async def app(scope, receive, send):
             await send({"type": "websocket.accept"})
@@ -445,10 +459,6 @@ class ClosingTest(WebSocketTest):
             self.over.clear()
         while asyncio.all_tasks() - tasks:
             await asyncio.sleep(0)
-
-    def patch_close_time(self):
-        self.addCleanup(setattr, asgi_websocket, "CLOSE_TIME", asgi_websocket.CLOSE_TIME)
-        asgi_websocket.CLOSE_TIME = 0
 
 
 class ViolationTest(WebSocketTest):
@@ -480,6 +490,24 @@ class ViolationTest(WebSocketTest):
         client = await self.open()
         await client.send(masked(BINARY, bytes(8 << 20), key=bytes(4)))
         self.assertEqual((await client.frame())[1][:2], (1009).to_bytes(2))
+
+    @gen_test
+    async def test_a_client_sees_the_end_right_behind_the_reason(self):
+        self.patch_close_time(3600)
+        for data in (b"\x81\x01x", masked(TEXT, b"\xff"), masked(TEXT, b"x" * 1001)):
+            client = await self.open()
+            client.send(data)
+            self.assertEqual((await client.frame())[0], CLOSE)
+            self.assertEqual(await client.read_all(), b"")
+
+    @gen_test
+    async def test_the_stock_client_is_told_the_reason(self):
+        self.patch_close_time(3600)
+        async with connect(self.get_url("/").replace("http", "ws")) as client:
+            await client.send("x" * 1001)
+            with self.assertRaises(ConnectionClosed) as closed:
+                await client.recv()
+            self.assertEqual(closed.exception.rcvd.code, 1009)
 
     @gen_test
     async def test_a_message_at_the_limit_passes(self):

@@ -13,7 +13,9 @@ import base64
 import binascii
 import hashlib
 import logging
-from collections.abc import Iterable
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tornado.http1connection import HTTP1Connection
@@ -194,6 +196,8 @@ class WebSocket:
         except ProtocolViolation as violation:
             self._over(violation.status, str(violation))
             self._close(violation.status, str(violation))
+            # Its answer to our close can no longer be told from what it breaks the protocol with: we end our half.
+            self._after_all_is_sent(self._end_output)
         self._messages = ()
         return None
 
@@ -219,9 +223,18 @@ class WebSocket:
         """The client closes, or answers our close: the server hangs up (RFC 6455 section 7.1.1)."""
         self._over(close.code, close.reason)
         self._close(close.code)
+        self._after_all_is_sent(self._drop)
+
+    def _after_all_is_sent(self, then: Callable[[], None]) -> None:
         self._queue.flush()
         if not self._stream.closed():
-            self._stream.write(b"").add_done_callback(lambda _: self._drop())
+            self._stream.write(b"").add_done_callback(lambda _: then())
+
+    def _end_output(self) -> None:
+        """Clients see the end at once; closing altogether over what they still send would lose the close frame."""
+        with suppress(OSError):
+            if not self._stream.closed():
+                self._stream.socket.shutdown(socket.SHUT_WR)
 
     def _close(self, code: int, reason: str = "") -> None:
         """Send a close frame after all that was sent before it, and give the client a while to answer."""
