@@ -27,6 +27,7 @@ from webchat.chat.hub import Hub
 
 LISTENERS = 400
 ROUNDS = 60
+REPETITIONS = 5
 RATES = (0, 500, 1000, 2000)
 """Private messages a second between two nodes, while a third is measured."""
 
@@ -67,7 +68,8 @@ def webchat(*flags: str) -> Iterator[tuple[int, list[Process]]]:
         server.stdout.close()
 
 
-def workers(title: str, flags: list[str], speakers: int, also: list[Process]) -> None:
+def workers(flags: list[str], speakers: int, also: list[Process]) -> list[float]:
+    """Deliveries a second, CPU of the servers and of Redis a delivery (µs), median latency (ms)."""
     with webchat(*flags) as (port, processes), Fleet(SocketIO(), port, LISTENERS) as fleet:
         fleet.settle()
         for _ in range(5):
@@ -78,9 +80,26 @@ def workers(title: str, flags: list[str], speakers: int, also: list[Process]) ->
         after = [sum(each.cpu() for each in group) for group in (processes, also)]
     deliveries = sum(each.deliveries for each in rounds)
     latencies = [latency for each in rounds for latency in each.latencies]
-    served, redis_s = [(b - a) / deliveries for a, b in zip(before, after, strict=True)]
-    print(f"{title:28} {speakers:8} {deliveries / took:12,.0f} {served:10.2f} {redis_s:8.2f} "
-          f"{statistics.median(latencies):8.1f}")
+    spent = [(b - a) / deliveries for a, b in zip(before, after, strict=True)]
+    return [deliveries / took, *spent, statistics.median(latencies)]
+
+
+def compare_workers(url: str, server: Process) -> None:
+    """Print the medians of several runs, taken in turns."""
+    cases = {
+        "one process": ([], []),
+        "one process, --redis": (["--redis", url], [server]),
+        "two processes, --workers 2": (["--redis", url, "--workers", "2"], [server]),
+    }
+    print(f"{'server':28} {'speakers':>8} {'deliveries/s':>12} {'CPU µs':>8} {'Redis µs':>8} {'p50 ms':>8}")
+    for speakers in (1, 20):
+        runs = {title: [] for title in cases}
+        for _ in range(REPETITIONS):
+            for title, (flags, also) in cases.items():
+                runs[title].append(workers(flags, speakers, also))
+        for title, figures in runs.items():
+            rate, served, redis_s, latency = map(statistics.median, zip(*figures, strict=True))
+            print(f"{title:28} {speakers:8} {rate:12,.0f} {served:8.2f} {redis_s:8.2f} {latency:8.1f}")
 
 
 # Nodes without doors.
@@ -231,11 +250,7 @@ def main() -> None:
         uvloop.run(hear(sys.argv[2]))
         return
     with redis_server() as (url, server):
-        print(f"{'server':28} {'speakers':>8} {'deliveries/s':>12} {'CPU µs':>10} {'Redis µs':>8} {'p50 ms':>8}")
-        for speakers in (1, 20):
-            workers("one process", [], speakers, [])
-            workers("one process, --redis", ["--redis", url], speakers, [server])
-            workers("two processes, --workers 2", ["--redis", url, "--workers", "2"], speakers, [server])
+        compare_workers(url, server)
         uvloop.run(added(url))
         uvloop.run(private(url))
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import shlex
 import time
+from pathlib import Path
 
 import pytest
 
@@ -590,6 +592,35 @@ class TestRooms:
             assert b"to everyone" not in everything and b"to bob" not in everything
         assert [key for key in redis.call("KEYS", "*").split() if key.startswith(b"webchat")] == [
             b"webchat:{room:Taskmaster}:history"]
+
+    @on_loop
+    async def test_the_settings_in_the_docs_are_redis_settings_and_allow_all_that_a_node_does(self, tmp_path):
+        docs = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text()
+        *settings, user = docs.partition("```redis\n")[2].partition("```")[0].splitlines()
+        server = RedisServer()
+        try:
+            server.start()
+            for line in settings:
+                name, *values = shlex.split(line)
+                if name != "user":
+                    assert server.call("CONFIG", "SET", name, " ".join(values)) == b"+OK\r\n", line
+            assert server.call("ACL", "SETUSER", *user.split()[1:]) == b"+OK\r\n"
+            url = f"unix://webchat:password@{server.socket}"
+            async with Node(url) as one, Node(url) as two:
+                alex, sue = await self.member(one, "Alex"), await self.member(two, "Sue")
+                await one.say(alex, "hello", ROOM)
+                await until(lambda: texts(sue))
+                one.hub.close(alex)
+                await until(lambda: two.users() == {"Sue*"})
+                one.backplane._rooms.refresh()
+                two.backplane._rooms.refresh()
+                await two.backplane._claims.refresh(1)
+                await two.backplane.recognises("nobody", "token")
+                assert await two.backplane._claims._dead({b"0" * 16})
+                assert one.is_well and two.is_well
+            assert one.counts["refused"] == two.counts["refused"] == 0
+        finally:
+            server.close()
 
     @on_loop
     async def test_in_a_cluster_each_command_touches_one_slot(self, tmp_path):
