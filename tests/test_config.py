@@ -26,7 +26,7 @@ class TestSources:
     def test_without_any_source_the_chat_is_on_loopback_with_its_well_known_ports(self):
         config = load({}, {})
         assert (config.host, config.port, config.lines_port, config.braces_port) == ("127.0.0.1", 8000, 7007, 33002)
-        assert (config.history, config.message_rate, config.workers) == (10, 50, 1)
+        assert (config.history, config.message_rate, config.workers) == (10, 100, 1)
 
     def test_a_flag_overrules_the_environment_which_overrules_the_file(self, toml):
         file = toml("port = 1\nlines-port = 1\nbraces-port = 3")

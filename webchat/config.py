@@ -106,7 +106,7 @@ class Config:
         None, FILE, "Accounts file, made by `webchat accounts`; it replaces the demo accounts.")
     demo_accounts: bool = _setting(False, SWITCH, "Keep the demo accounts on an address that is not loopback.")
     history: int = _setting(10, INTEGER, "Messages kept of each room, in memory.", at_least=0, at_most=1000)
-    message_rate: float = _setting(50.0, NUMBER, "Messages a second and user; 0 is no limit.", at_least=0, at_most=1e6)
+    message_rate: float = _setting(100.0, NUMBER, "Messages a second and user; 0 is no limit.", at_least=0, at_most=1e6)
     max_connections: int = _setting(20_000, INTEGER, "Connections at once; more are refused.",
                                     at_least=1, at_most=1_000_000)
     allow_origin: tuple[str, ...] = _setting((), ORIGINS, "Let pages of another origin connect, too (* for any).")
