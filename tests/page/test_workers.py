@@ -1,4 +1,4 @@
-"""The page at a server of several processes, which refuses long-polling: the library's first choice."""
+"""The page at a server of several processes."""
 
 from tests.backplane.redis_server import RedisServer, needs_redis
 from tests.page.browser import Chromium, Visitor

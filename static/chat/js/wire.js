@@ -5,13 +5,17 @@ import { io } from "../vendor/socket.io.esm.min.js";
 const ANSWER_MS = 10_000;
 const OPTIONS = {
   forceNew: true,
-  transports: ["polling", "websocket"], // and not WebTransport, whose failures nobody could catch
-  tryAllTransports: true, // a server of several processes refuses polling
+  // A WebSocket's end is noticed at once, a page that polled is missed by nobody for a while. No WebTransport, whose
+  // failures nobody could catch.
+  transports: ["websocket", "polling"],
+  tryAllTransports: true,
   timeout: 10_000,
   reconnectionDelay: 500,
   reconnectionDelayMax: 10_000,
   randomizationFactor: 0.5,
 };
+/** For proxies that let a WebSocket's handshake pass and swallow what follows. */
+const POLLING_FIRST = ["polling", "websocket"];
 /** Refusals that pass by themselves: one who was in the chat before keeps trying. */
 const PASSING = new Set(["degraded", "server-full", "slow-down"]);
 /** Who was in for less than this and is sent away again waits longer each time. */
@@ -53,6 +57,7 @@ export class Wire extends EventTarget {
   #credentials = null;
   #welcomed = false;
   #ready = false;
+  #polling = false;
   #failures = 0;
   #since = 0;
   #timer = 0;
@@ -80,7 +85,7 @@ export class Wire extends EventTarget {
     this.#socket?.off();
     this.#socket?.disconnect();
     this.#socket = this.#credentials = null;
-    this.#welcomed = this.#ready = false;
+    this.#welcomed = this.#ready = this.#polling = false;
     this.#failures = 0;
   }
 
@@ -99,6 +104,11 @@ export class Wire extends EventTarget {
 
   #failed(error) {
     const code = error.data?.code;
+    if (error.message === "timeout" && !this.#polling) {
+      this.#polling = true;
+      this.#socket.io.opts.transports = POLLING_FIRST;
+      return; // it tries again by itself
+    }
     if (!this.#welcomed) {
       this.#giveUp(code ? new Refusal(code, error.message) : unreachable());
     } else if (PASSING.has(code)) {
