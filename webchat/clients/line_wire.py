@@ -82,9 +82,8 @@ class LineWire:
         self._refusals = None if line.startswith("/") else []
         try:
             await self._write(lines.typed(line))
-            await self._mark()
-            if self._refusals:
-                raise Refused(self._refusals[0], lines.refusal(self._refusals[0]))
+            if refusals := await self._mark():
+                raise Refused(refusals[0], lines.refusal(refusals[0]))
         finally:
             self._refusals = None
 
@@ -113,14 +112,15 @@ class LineWire:
         except OSError as error:
             raise Lost("The connection is lost") from error
 
-    async def _mark(self) -> None:
-        """Wait until the server has dealt with all that was sent. Raises Lost."""
+    async def _mark(self) -> list[str] | None:
+        """Wait until the server has dealt with all that was sent; what it refused of that. Raises Lost."""
         mark = asyncio.get_running_loop().create_future()
         self._marks.append(mark)
         await self._write(ROOMS)
         await asyncio.wait([mark, self._listening], return_when=asyncio.FIRST_COMPLETED)
         if not mark.done():
             raise Lost(self._listening.result())
+        return mark.result()
 
     async def _next(self) -> lines.Heard:
         while not self._unread:
@@ -152,7 +152,8 @@ class LineWire:
         if (groups := lines.groups(text)) is not None:
             self._here.groups = groups
             if self._marks:
-                self._marks.popleft().set_result(None)
+                self._marks.popleft().set_result(self._refusals)
+                self._refusals = None  # what the server says from here on is no answer
                 return
         self._learn(text)
         if self._leaving:
