@@ -215,3 +215,15 @@ def test_leaving_waits_until_the_server_has_taken_everything_in():
         assert Sentence("Goodbye.") not in visit.heard
 
     visit(scenario)
+
+
+def test_what_the_server_says_after_the_answer_to_a_line_is_no_refusal_of_it():
+    async def scenario(visit):
+        await visit.enters()
+        delivery = asyncio.create_task(visit.wire.deliver("hello"))
+        assert [await visit.hear(), await visit.hear()] == ["hello", "/rooms"]
+        visit.say(NO_ROOMS, "-!- The server is going down.")  # in one segment
+        await delivery
+        assert visit.heard[-1].text == "The server is going down."
+
+    visit(scenario)
