@@ -1,12 +1,13 @@
 """`python -m webchat.main` as its user starts it, on free ports, and small clients of its TCP doors."""
 
 import os
+import random
 import re
 import signal
 import socket
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -16,12 +17,15 @@ PATIENCE = 10
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on at the moment."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [sock.getsockname()[1] for sock in sockets]
-    for sock in sockets:
+    """Ports that nobody listens on at the moment, and that the system does not give to outgoing connections."""
+    held = {}
+    while len(held) < count:
+        port = random.randrange(10_000, 32_000)
+        with suppress(OSError):
+            held[port] = socket.create_server(("127.0.0.1", port))
+    for sock in held.values():
         sock.close()
-    return ports
+    return list(held)
 
 
 class Program:
