@@ -94,7 +94,9 @@ class TestTalking:
             ear.hear("forgetful: once")
             guest.enters("/login Sue not-the-password")
             guest.sees("-!- That name")
+            guest.sees("forgetful>")
             guest.types("\x1b[A")
+            guest.sees("once")
             guest.enters(" more")
             assert ear.hear("forgetful: ") == "forgetful: once more"
 
