@@ -133,6 +133,11 @@ class TestWithoutNewlines:
         assert reader.idle() == [Say("hello")]
         assert reader.ending == ""
 
+    def test_blanks_before_a_header_are_no_message(self):
+        data = b" \t{REGISTER}Hugo"
+        for segments in ([data], byte_by_byte(data)):
+            assert items_of(segments) == [Login("Hugo", "")]
+
     @pytest.mark.parametrize("blank", [b" ", b"\n", b"\r\n"])
     def test_a_blank_segment_is_a_goodbye(self, blank):
         reader = decoder()

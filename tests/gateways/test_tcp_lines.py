@@ -51,6 +51,7 @@ class FirstLine(DoorTest):
     async def test_blank_lines_are_no_names(self):
         peer = await self.connect(self.open_lines(login_tries=1))
         peer.send("\n  \nHugo\n")
+        await peer.until("-!- A name cannot be empty. Type your name and press Enter.\n" * 2)
         await peer.until("-!- You are Hugo.")
 
     @gen_test

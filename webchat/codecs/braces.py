@@ -99,6 +99,8 @@ class BraceDecoder:
     def receive(self, data: bytes) -> list[Item]:
         """Take one segment; never raises."""
         self._buffer += self._utf8.decode(data)
+        if not self._skipping and (unindented := self._buffer.lstrip(" \t")).startswith("{"):
+            self._buffer = unindented  # or the blanks before a header would be an empty message: a goodbye
         return list(self._frames())
 
     def idle(self) -> list[Item]:
