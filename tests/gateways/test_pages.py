@@ -68,6 +68,11 @@ class EntryTest(PagesCase):
             answer = self.ask(path)
             assert (answer.code, answer.headers["Location"]) == (302, "/chat/index.html"), path
 
+    def test_the_icon_is_where_browsers_look_for_it_unasked(self):
+        answer = self.ask("/favicon.ico")
+        assert (answer.code, answer.headers["Location"]) == (302, "/chat/favicon.svg")
+        assert (assets.static_root() / "chat/favicon.svg").exists()
+
     def test_the_page_is_html_in_utf_8_and_asked_about_each_time(self):
         answer = self.ask("/chat/index.html")
         assert answer.code == 200

@@ -17,6 +17,7 @@ from webchat.gateways.proxies import Proxies
 
 ENTRY = "index.html"
 HOME = f"/chat/{ENTRY}"
+ICON = "/chat/favicon.svg"
 
 REVALIDATE = "no-cache"
 FOREVER = "public, max-age=31536000, immutable"
@@ -49,7 +50,8 @@ def routes(*, health: Callable[[], dict[str, Any]], registry: CollectorRegistry,
     tree = assets.load((static_root or assets.static_root()) / "chat", ENTRY)
     guard = {"registry": registry, "proxies": proxies or Proxies(), "token": metrics_token}
     return [
-        (r"/(?:chat/?)?", Home, {}),
+        (r"/(?:chat/?)?", Lead, {"to": HOME}),
+        (r"/favicon\.ico", Lead, {"to": ICON}),
         (r"/chat/(.+)", Page, {"tree": tree}),
         (r"/healthz", Health, {"health": health}),
         (r"/metrics", MetricsPage, guard),
@@ -80,12 +82,15 @@ class Plain(RequestHandler):
         self.finish(f"{status_code} {responses.get(status_code, 'Error')}\n")
 
 
-class Home(Plain):
-    """`/`, `/chat` and `/chat/` lead to the page."""
+class Lead(Plain):
+    """Leads to another address: the page from `/`, `/chat` and `/chat/`, its icon from where browsers look unasked."""
+
+    def initialize(self, to: str) -> None:
+        self._to = to
 
     def get(self) -> None:
         self.set_header("Cache-Control", REVALIDATE)
-        self.redirect(HOME)
+        self.redirect(self._to)
 
 
 class NotFound(Plain):
