@@ -110,6 +110,16 @@ class WithoutNewlines(DoorTest):
         assert min(gaps) > GAP * 0.8  # a read may be late, and the one after it on time
 
     @gen_test
+    async def test_who_went_before_anybody_was_told_of_him_does_not_stay_in_the_list(self):
+        hugo = await self.connect(self.port)
+        hugo.send("{REGISTER}Hugo")
+        await hugo.until("Welcome, Hugo!")
+        ghost = await self.typist(self.open_lines(), "ghost")  # before the list is written, a gap after the welcome
+        await hugo.until("{CLIENTS}Hugo|ghost")
+        ghost.close()
+        await hugo.until("{CLIENTS}Hugo")
+
+    @gen_test
     async def test_several_in_one_segment_and_a_newline_in_a_body_are_understood(self):
         ada = await self.bracer(self.port, "ada", "\n")
         hugo = await self.connect(self.port)

@@ -34,9 +34,14 @@ class Changes:
         if self._log:
             self._newcomers[session] = len(self._log)
 
+    @property
+    def pending(self) -> bool:
+        """Whether something changed that has not been told."""
+        return bool(self._log)
+
     def has_joined(self, name: str) -> bool:
         """Whether this name has come without anybody having been told yet."""
-        return bool(self._log) and (name, True) in self._log
+        return self.pending and (name, True) in self._log
 
     def forget(self, session: Session) -> None:
         """This session is gone."""

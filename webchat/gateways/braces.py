@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from webchat.chat.errors import BadMessage, TooLong
 from webchat.chat.events import Login, Rename
+from webchat.chat.hub import GATHERING
 from webchat.codecs import braces
 from webchat.codecs.braces import Burst
 from webchat.gateways.outbox import SendQueue
@@ -154,7 +155,21 @@ class BraceConnection(Connection):
         self.queue.send(self._roster())
 
     def _roster(self) -> bytes:
+        self._check_later(self.hub.people.shown())
         return self.door.roster(self.decoder.ending)
+
+    def _check_later(self, listed: tuple[str, ...]) -> None:
+        """Of those who came a moment ago one may go before anybody is told that he came; then nobody ever is."""
+        if self.hub.people.changes.pending:
+            asyncio.get_running_loop().call_later(GATHERING, self._check_roster, listed)
+
+    def _check_roster(self, listed: tuple[str, ...]) -> None:
+        if self.session.closed:
+            return
+        if listed != self.hub.people.shown():
+            self._send_roster()
+        else:
+            self._check_later(listed)
 
 
 class BraceServer(Door):
