@@ -96,6 +96,8 @@ class BraceConnection(Connection):
         self.decoder = braces.BraceDecoder(self.door.is_user)
         self._pacer = Pacer(self.queue, self._roster, self.door.outbox.limit, self._too_slow, self.door.gap)
         self._roster_due = False
+        self._listed: tuple[str, ...] = ()
+        self._check: asyncio.TimerHandle | None = None
 
     def tell(self, sentence: str) -> None:
         self.send(braces.burst(braces.sentence(sentence), ending=self.decoder.ending))
@@ -114,6 +116,8 @@ class BraceConnection(Connection):
 
     def _end(self) -> None:
         self._pacer.stop()
+        if self._check:
+            self._check.cancel()
         super()._end()
 
     async def act(self, item: braces.Item) -> None:
@@ -155,21 +159,21 @@ class BraceConnection(Connection):
         self.queue.send(self._roster())
 
     def _roster(self) -> bytes:
-        self._check_later(self.hub.people.shown())
+        self._listed = self.hub.people.shown()
+        self._check_later()
         return self.door.roster(self.decoder.ending)
 
-    def _check_later(self, listed: tuple[str, ...]) -> None:
-        """Of those who came a moment ago one may go before anybody is told that he came; then nobody ever is."""
-        if self.hub.people.changes.pending:
-            asyncio.get_running_loop().call_later(GATHERING, self._check_roster, listed)
+    def _check_later(self) -> None:
+        """Somebody in the list may go before it is told that he came; then neither is, and the list is wrong."""
+        if self._check is None and self.hub.people.changes.pending:
+            self._check = asyncio.get_running_loop().call_later(GATHERING, self._check_roster)
 
-    def _check_roster(self, listed: tuple[str, ...]) -> None:
-        if self.session.closed:
-            return
-        if listed != self.hub.people.shown():
+    def _check_roster(self) -> None:
+        self._check = None
+        if self.hub.people.changes.pending:
+            self._check_later()
+        elif self._listed != self.hub.people.shown():
             self._send_roster()
-        else:
-            self._check_later(listed)
 
 
 class BraceServer(Door):
