@@ -154,7 +154,8 @@ class Supervisor:
         """Print the doors, once, when all are open."""
         if not self._announced and all(worker.doors is not None for worker in self._workers):
             self._announced = True
-            print("\n".join(self._workers[0].doors), flush=True)
+            # At one stroke, line end and all: the workers write, too.
+            print("".join(f"{door}\n" for door in self._workers[0].doors), end="", flush=True)
 
     def _reap(self) -> None:
         for worker in self._workers:
