@@ -131,6 +131,7 @@ class Behaviour(Ears):
         [connection] = self.doors[0].connections
         sock = connection.stream.socket
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         for name, value in KEEPALIVE:
             assert sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) == value
 

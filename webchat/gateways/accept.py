@@ -8,6 +8,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from tornado.ioloop import IOLoop
@@ -38,6 +39,7 @@ class Acceptor:
         self._loop = IOLoop.current()
         self._resumption: Any = None
         self._stopped = False
+        set_options(sock)
         self._listen()
 
     def stop(self) -> None:
@@ -67,7 +69,6 @@ class Acceptor:
                     return
                 continue  # that connection died while it waited (accept(2), "Error handling")
             self._failures = 0
-            keep_alive(connection)
             self._callback(connection, address)
 
     def _pause(self, error: OSError) -> None:
@@ -90,8 +91,11 @@ class PatientAccept:
             self._handlers[sock.fileno()] = Acceptor(sock, self._handle_connection).stop
 
 
-def keep_alive(connection: socket.socket) -> None:
-    """Send at once, notice dead peers, and keep telnet's urgent bytes in their place (RFC 854, the Synch signal)."""
+def set_options(listener: socket.socket) -> None:
+    """Send at once, notice dead peers, and keep telnet's urgent bytes in their place (RFC 854, the Synch signal).
+
+    What is accepted inherits it; set on each connection instead, this would be six system calls for every login.
+    """
     options = [
         (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
         (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
@@ -100,7 +104,5 @@ def keep_alive(connection: socket.socket) -> None:
     ]
     for level, name, value in options:
         if (option := getattr(socket, name, None)) is not None:
-            try:
-                connection.setsockopt(level, option, value)
-            except OSError:  # the peer is gone already, or this is no TCP socket
-                return
+            with suppress(OSError):  # this is no TCP socket
+                listener.setsockopt(level, option, value)
