@@ -27,7 +27,7 @@ from webchat.chat.hub import Hub
 from webchat.config import Config
 from webchat.gateways import asgi, pages
 from webchat.gateways.braces import BraceServer
-from webchat.gateways.http import MAX_BODY, HTTPServer
+from webchat.gateways.http import MAX_BODY, Fork, HTTPServer
 from webchat.gateways.lines import LineServer
 from webchat.gateways.metrics import Metrics
 from webchat.gateways.one_transport import websocket_only
@@ -115,7 +115,7 @@ class Server:
             return accounts.demo_accounts(run, **options)
         return Accounts((), run, **options)
 
-    def _application(self) -> Application:
+    def _application(self) -> Fork:
         config = self.config
         origins, proxies = Origins(config.allow_origin), Proxies(config.trusted_proxy)
         self._socketio = AsyncServer(
@@ -127,15 +127,15 @@ class Server:
         self._chat = SocketIOChat(self.hub, self._socketio, proxies)
         self._websocket = WebSocketDoor(self.hub, self.outbox, origins, proxies)
         metrics = self._metrics()
-        return Application(
+        [socketio_rule] = asgi.mount(r"/socket\.io/.*", socketio_app, outbox=self.outbox,
+                                     max_body_size=MAX_BODY, max_message_size=MAX_MESSAGE)
+        return Fork("/socket.io/", socketio_rule.target, Application(
             [
-                *asgi.mount(r"/socket\.io/.*", socketio_app, outbox=self.outbox,
-                            max_body_size=MAX_BODY, max_message_size=MAX_MESSAGE),
                 *self._websocket.routes(),
                 *pages.routes(health=self.health, registry=metrics.registry, proxies=proxies,
                               metrics_token=config.metrics_token),
             ],
-            default_handler_class=pages.NotFound, log_function=_log_request)
+            default_handler_class=pages.NotFound, log_function=_log_request))
 
     def _metrics(self) -> Metrics:
         metrics = Metrics()

@@ -1,6 +1,15 @@
 """The HTTP server under the page, Socket.IO and `/ws`: Tornado's, with limits and a patient accept loop."""
 
+from collections.abc import Awaitable
+
 from tornado import httpserver
+from tornado.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    HTTPServerConnectionDelegate,
+    RequestStartLine,
+)
 
 from webchat.gateways.accept import PatientAccept
 
@@ -23,3 +32,47 @@ class HTTPServer(PatientAccept, httpserver.HTTPServer):
     def initialize(self, application, ssl_options=None) -> None:
         super().initialize(application, ssl_options=ssl_options, max_header_size=MAX_HEADER, max_body_size=MAX_BODY,
                            body_timeout=BODY_TIME, idle_connection_timeout=IDLE_TIME)
+
+
+class Fork(HTTPServerConnectionDelegate):
+    """Hands requests below `prefix` to `branch`, and all others to `trunk`.
+
+    It spares a login what Tornado's routing makes of a request before it looks at its path: arguments, cookies, and a
+    copy of them.
+    """
+
+    def __init__(self, prefix: str, branch: HTTPServerConnectionDelegate, trunk: HTTPServerConnectionDelegate):
+        self.prefix = prefix
+        self.branch = branch
+        self.trunk = trunk
+
+    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+        return _Undecided(self, server_conn, request_conn)
+
+    def on_close(self, server_conn: object) -> None:
+        self.trunk.on_close(server_conn)
+
+
+class _Undecided(HTTPMessageDelegate):
+    """Waits for the path."""
+
+    def __init__(self, fork: Fork, server_conn: object, request_conn: HTTPConnection):
+        self._fork = fork
+        self._connections = server_conn, request_conn
+        self._delegate: HTTPMessageDelegate | None = None
+
+    def headers_received(self, start_line: RequestStartLine, headers: HTTPHeaders) -> Awaitable[None] | None:
+        fork = self._fork
+        way = fork.branch if start_line.path.startswith(fork.prefix) else fork.trunk
+        self._delegate = way.start_request(*self._connections)
+        return self._delegate.headers_received(start_line, headers)
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        return self._delegate.data_received(chunk)
+
+    def finish(self) -> None:
+        self._delegate.finish()
+
+    def on_connection_close(self) -> None:
+        if self._delegate is not None:
+            self._delegate.on_connection_close()
