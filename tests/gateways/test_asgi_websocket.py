@@ -461,6 +461,21 @@ class ClosingTest(WebSocketTest):
             await asyncio.sleep(0)
 
 
+class KeepAliveTest(WebSocketTest):
+    options = {"ping_interval": 0.05}
+
+    @gen_test
+    async def test_a_client_is_pinged_for_as_long_as_it_answers_and_then_told_why_it_is_cut_off(self):
+        client = await self.open()
+        for _ in range(3):
+            self.assertEqual(await client.frame(), (PING, b""))
+            client.send(masked(PONG))
+        self.assertEqual(await client.frame(), (PING, b""))
+        opcode, payload = await client.frame()
+        self.assertEqual((opcode, payload), (CLOSE, b"\x03\xf3no answer to a ping"))
+        self.assertEqual(await self.disconnected(), (1006, "no answer to a ping"))
+
+
 class ViolationTest(WebSocketTest):
     options = {"max_message_size": 1000}
 

@@ -10,6 +10,7 @@ from tornado.web import Application
 from tornado.websocket import websocket_connect
 
 from tests.chat.fakes import immediately
+from tests.frames import CLOSE, CONTINUATION, PING, TEXT, masked
 from webchat.backplane.local import Backplane
 from webchat.chat.accounts import demo_accounts
 from webchat.chat.hub import Hub
@@ -261,6 +262,26 @@ class Strangers(DoorTest):
         await ada.raw("x" * (websocket.MAX_MESSAGE + 1))
         assert await ada.closed() == 1009
         assert not self.hub.sessions
+
+    @gen_test
+    async def test_whoever_breaks_the_protocol_itself_is_told_how(self):
+        breaches = {
+            1002: [b"\x81\x02{}", masked(0x3), masked(0x40 | TEXT, b"{}"), masked(CONTINUATION, b"{}"),
+                   masked(PING, b"x" * 126), masked(CLOSE, b"\x03")],
+            1007: [masked(TEXT, b"\xff"), masked(CLOSE, b"\x03\xe8\xff")],
+        }
+        for code, frames in breaches.items():
+            for frame in frames:
+                client = await self.login("ada")
+                await client.connection.protocol.stream.write(frame)
+                assert await client.closed() == code, frame
+                assert not self.hub.sessions
+
+    @gen_test
+    async def test_a_request_that_asks_for_no_websocket_is_told_to(self):
+        answer = await self.http_client.fetch(self.get_url("/ws"), raise_error=False)
+        assert (answer.code, answer.headers["Upgrade"]) == (426, "websocket")
+        assert answer.body == b"426 Upgrade Required: This is a WebSocket.\n"
 
     @gen_test
     async def test_the_longest_message_fits_however_it_is_escaped(self):

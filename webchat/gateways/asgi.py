@@ -49,14 +49,16 @@ def mount(
     state: dict[str, Any] | None = None,
     max_body_size: int = 100 << 20,
     max_message_size: int = 10 << 20,
+    ping_interval: float | None = None,
 ) -> list[Rule]:
     """The Tornado rules that hand every request whose path matches `pattern` to an ASGI application.
 
     `outbox` is shared with other doors of the same event loop, or made here. `state` is a `Lifespan`'s. Bodies of
     more than `max_body_size` bytes are answered with 413, WebSocket messages of more than `max_message_size` with a
-    close code of 1009. WebSocket compression is not offered: it costs 120 KiB a connection.
+    close code of 1009. Each `ping_interval` seconds (None: never) a WebSocket's client is pinged; one that has sent
+    nothing since the last time is gone. WebSocket compression is not offered: it costs 120 KiB a connection.
     """
-    target = Mount(app, outbox or Outbox(), root_path, state, max_body_size, max_message_size)
+    target = Mount(app, outbox or Outbox(), root_path, state, max_body_size, max_message_size, ping_interval)
     return [Rule(PathMatches(pattern), target)]
 
 
@@ -71,6 +73,7 @@ class Mount(HTTPServerConnectionDelegate):
         state: dict[str, Any] | None,
         max_body_size: int,
         max_message_size: int,
+        ping_interval: float | None,
     ):
         self.app = app
         self.outbox = outbox
@@ -78,6 +81,7 @@ class Mount(HTTPServerConnectionDelegate):
         self.state = state
         self.max_body_size = max_body_size
         self.max_message_size = max_message_size
+        self.ping_interval = ping_interval
         self._tasks: set[asyncio.Task] = set()
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:

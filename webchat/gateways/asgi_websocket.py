@@ -2,7 +2,7 @@
 
 All that leaves goes through one `SendQueue`, the handshake included, so that the order holds. The application may ask
 for that queue and put ready-made frames into it, shared with other connections: after `websocket.accept`,
-`scope["extensions"]["webchat.send_queue"]["queue"]` is it.
+`scope["extensions"]["webchat.send_queue"]["queue"]` is it, and `["close"](code, reason)` closes without a coroutine.
 
 What arrives is read when the application asks for it, so that one that lags holds its client back, and an idle
 connection costs no task but the application's own.
@@ -61,7 +61,8 @@ class WebSocket:
 
     __slots__ = (
         "__weakref__", "_app", "_burst", "_closing", "_connected", "_connection", "_disconnect", "_messages", "_mount",
-        "_news", "_queue", "_read", "_reader", "_refusal", "_response", "_scope", "_stream", "_timer",
+        "_news", "_ping_timer", "_queue", "_read", "_reader", "_refusal", "_response", "_scope", "_silent", "_stream",
+        "_timer",
     )
 
     def __init__(self, mount: "Mount", connection: HTTP1Connection, scope: dict, headers: HTTPHeaders):
@@ -85,6 +86,8 @@ class WebSocket:
         self._burst = 0  # bytes sent since the client was last known to keep up
         self._closing = False  # a close frame has been sent
         self._disconnect: dict | None = None  # the application's last event
+        self._silent = False  # nothing has come since the last ping
+        self._ping_timer: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         connection.set_close_callback(self.disconnected)
 
@@ -169,8 +172,9 @@ class WebSocket:
         self._stream = stream
         self._reader = frames.FrameReader(self._mount.max_message_size)
         self._queue = SendQueue(self._mount.outbox, stream, self._overflowed)
-        self._scope["extensions"][SEND_QUEUE]["queue"] = self._queue
+        self._scope["extensions"][SEND_QUEUE].update(queue=self._queue, close=self._close)
         self._queue.send(head)
+        self._ping_later()
 
     async def _send(self, event: dict) -> None:
         data = event.get("bytes")
@@ -215,9 +219,25 @@ class WebSocket:
 
     def _arrived(self, read: asyncio.Future) -> None:
         self._read = None
+        self._silent = False
         if not read.cancelled() and read.exception() is None:
             self._messages = self._reader.receive(read.result())
         _resolve(self._news)
+
+    def _ping_later(self) -> None:
+        if self._mount.ping_interval is not None:
+            self._ping_timer = asyncio.get_running_loop().call_later(self._mount.ping_interval, self._ping)
+
+    def _ping(self) -> None:
+        """Ask whether the client is still there. One that has not answered by the next time is not."""
+        if self._silent and self._read is not None:
+            self._over(frames.ABNORMAL, "no answer to a ping")
+            self._close(frames.INTERNAL_ERROR, "no answer to a ping")
+            _resolve(self._news)
+        elif not self._closing:
+            self._silent = True
+            self._queue.send(frames.frame(frames.PING, b""))
+            self._ping_later()
 
     def _answer_close(self, close: frames.Close) -> None:
         """The client closes, or answers our close: the server hangs up (RFC 6455 section 7.1.1)."""
@@ -298,8 +318,9 @@ class WebSocket:
     def _closed(self) -> None:
         """The stream is closed; what has arrived before can still be received."""
         self._queue.close()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._ping_timer):
+            if timer is not None:
+                timer.cancel()
         _resolve(self._news)
 
 

@@ -1,17 +1,26 @@
-"""The door for any WebSocket client: one JSON object a text frame, at `/ws`."""
+"""The door for any WebSocket client: one JSON object a text frame, at `/ws`.
+
+It is an ASGI application, so that `webchat.gateways.asgi` holds its clients to RFC 6455 as strictly as Socket.IO's.
+"""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from tornado.websocket import WebSocketHandler
+from tornado.httputil import responses
+from tornado.routing import Rule
 
 from webchat.chat.errors import BadMessage, ChatError, LoginRequired, ServerFull
 from webchat.chat.events import Event, Joined, Receipt, Welcome
 from webchat.chat.hub import Hub
 from webchat.codecs import vocabulary
+from webchat.codecs.frames import POLICY, text_frame
+from webchat.gateways import asgi
+from webchat.gateways.asgi_websocket import SEND_QUEUE
 from webchat.gateways.origins import Origins
-from webchat.gateways.outbox import Outbox, SendQueue, text_frame
+from webchat.gateways.outbox import Outbox, SendQueue
+from webchat.gateways.pages import SECURITY
 from webchat.gateways.proxies import Proxies
 
 LOGIN_TIME = 10.0
@@ -26,10 +35,7 @@ MAX_MESSAGE = 64 * 1024
 PING_INTERVAL = 20.0
 """Seconds between pings; a peer that has not answered one by the next is gone."""
 
-MAX_REASON = 123
-"""Bytes of a close frame's reason (RFC 6455 section 5.5)."""
-
-POLICY_VIOLATION, GOING_AWAY = 1008, 1001
+GOING_AWAY = 1001
 
 
 def encode(event: Event) -> bytes:
@@ -50,9 +56,26 @@ class WebSocketDoor:
         self.connections: set[ChatSocket] = set()
         self._left = asyncio.Event()
 
-    def routes(self) -> list:
+    def routes(self) -> list[Rule]:
         """The Tornado rules."""
-        return [(r"/ws", ChatSocket, {"door": self})]
+        return asgi.mount(r"/ws", self._serve, outbox=self.outbox, max_message_size=MAX_MESSAGE,
+                          ping_interval=PING_INTERVAL)
+
+    async def _serve(self, scope: dict, receive: Callable[[], Awaitable[dict]], send: Callable) -> None:
+        """The ASGI application."""
+        if scope["type"] == "http":
+            await _refuse(scope, send, 426, "This is a WebSocket.", (b"upgrade", b"websocket"))
+        elif not self.origins.allows(_header(scope, b"origin"), _header(scope, b"host")):
+            await _refuse(scope, send, 403, "Pages of other sites may not speak here.")
+        else:
+            await receive()
+            await send({"type": "websocket.accept"})
+            await ChatSocket(self, scope).live(receive)
+
+    def address(self, scope: dict) -> str:
+        """The IP address of the client, as far as proxies that we trust tell it."""
+        forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        return self.proxies.behind(scope["client"][0] if scope["client"] else "", forwarded)
 
     def forget(self, connection: "ChatSocket") -> None:
         """It has ended."""
@@ -68,49 +91,53 @@ class WebSocketDoor:
             await self._left.wait()
 
 
-class ChatSocket(WebSocketHandler):
-    """One connection. Tornado reads the next frame when `on_message` has finished, so nobody gets ahead of the chat."""
+class ChatSocket:
+    """One connection. Its next frame is read when the last one has been answered: nobody gets ahead of the chat."""
 
-    def initialize(self, door: WebSocketDoor) -> None:
+    def __init__(self, door: WebSocketDoor, scope: dict):
         self._door = door
         self._hub = door.hub
+        self._address = door.address(scope)
+        self._queue = scope["extensions"][SEND_QUEUE]["queue"]
+        self._close = scope["extensions"][SEND_QUEUE]["close"]
         self._refused_logins = 0
         self._session = None
         self._deadline = None
 
-    @property
-    def max_message_size(self) -> int:
-        return MAX_MESSAGE
-
-    @property
-    def ping_interval(self) -> float:
-        return PING_INTERVAL
-
-    @property
-    def ping_timeout(self) -> float:
-        return PING_INTERVAL
-
-    def check_origin(self, origin: str) -> bool:
-        return self._door.origins.allows(origin, self.request.headers.get("Host"))
-
-    def open(self, *_: str, **__: str) -> None:
+    async def live(self, receive: Callable[[], Awaitable[dict]]) -> None:
+        """From the first frame to the end."""
         self._door.connections.add(self)
-        self._queue = SendQueue(self._door.outbox, self.ws_connection.stream, self._overflowed)
         try:
-            self._session = self._hub.open(encode=encode, outlet=_Outlet(self, self._queue),
-                                           address=self._door.proxies.client(self.request))
+            self._open()
+            while (event := await receive())["type"] == "websocket.receive":
+                if self._session and not self._session.closed:
+                    await self._take(event.get("text"))
+        finally:
+            self._door.forget(self)
+            if self._deadline:
+                self._deadline.cancel()
+            if self._session:
+                self._hub.close(self._session)
+
+    def end(self, reason: str, code: int = POLICY) -> None:
+        """Close, after all that was sent before, with a reason the client can read. The chat forgets it at once."""
+        if self._session:
+            self._hub.close(self._session)
+        self._close(code, reason)
+
+    def _open(self) -> None:
+        try:
+            self._session = self._hub.open(encode=encode, outlet=_Outlet(self, self._queue), address=self._address)
         except ServerFull as error:
             self._answer_error(error, None)
             self.end(str(error))
-            return
-        self._deadline = asyncio.get_running_loop().call_later(self._door.login_time, self._too_late)
+        else:
+            self._deadline = asyncio.get_running_loop().call_later(self._door.login_time, self._too_late)
 
-    async def on_message(self, message: str | bytes) -> None:
-        if self._session is None or self._session.closed:
-            return
+    async def _take(self, text: str | None) -> None:
         ref = None
         try:
-            request = _decode(message)
+            request = _decode(text)
             ref = _ref(request)
             command = vocabulary.command(_type(request), request)
             receipt = await self._hub.handle(self._session, command)
@@ -119,21 +146,6 @@ class ChatSocket(WebSocketHandler):
             self._count_refused_login()
         else:
             self._answer(receipt, ref)
-
-    def on_close(self) -> None:
-        self._door.forget(self)
-        if self._deadline:
-            self._deadline.cancel()
-        if self._session:
-            self._hub.close(self._session)
-            self._queue.close()
-
-    def end(self, reason: str, code: int = POLICY_VIOLATION) -> None:
-        """Close, after all that was sent before, with a reason the client can read. The chat forgets it at once."""
-        if self._session:
-            self._hub.close(self._session)
-        self._queue.flush()
-        self.close(code, reason.encode()[:MAX_REASON].decode(errors="ignore"))
 
     def _answer(self, receipt: Receipt, ref: str | float | None) -> None:
         if ref is not None:
@@ -164,10 +176,6 @@ class ChatSocket(WebSocketHandler):
             self._answer_error(error, None)
             self.end(str(error))
 
-    def _overflowed(self, reason: str) -> None:
-        self._hub.close(self._session)
-        self.close(POLICY_VIOLATION, reason)
-
     def _send(self, answer: dict[str, Any]) -> None:
         self._queue.send(_frame(answer))
 
@@ -189,11 +197,11 @@ def _frame(answer: dict[str, Any]) -> bytes:
     return text_frame(msgspec.json.encode(answer))
 
 
-def _decode(message: str | bytes) -> dict[str, Any]:
-    if isinstance(message, bytes):
+def _decode(text: str | None) -> dict[str, Any]:
+    if text is None:
         raise BadMessage("This door speaks JSON in text frames, not binary ones.")
     try:
-        request = msgspec.json.decode(message)
+        request = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise BadMessage("That is not JSON.") from error
     if not isinstance(request, dict):
@@ -213,3 +221,17 @@ def _type(request: dict[str, Any]) -> str:
     if not isinstance(event, str):
         raise BadMessage("A request has a type.")
     return event
+
+
+async def _refuse(scope: dict, send: Callable, status: int, sentence: str, *headers: tuple[bytes, bytes]) -> None:
+    """Answer over HTTP, a handshake too."""
+    prefix = "http" if scope["type"] == "http" else "websocket.http"
+    security = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
+    await send({"type": f"{prefix}.response.start", "status": status,
+                "headers": [(b"content-type", b"text/plain; charset=utf-8"), *security, *headers]})
+    body = f"{status} {responses[status]}: {sentence}\n"
+    await send({"type": f"{prefix}.response.body", "body": body.encode()})
+
+
+def _header(scope: dict, wanted: bytes) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
