@@ -1,7 +1,10 @@
 """WebSockets through the ASGI bridge: shaking hands, talking, lagging, and every way of parting."""
 
 import asyncio
+import gc
 import ssl
+import time
+import weakref
 
 from tornado.testing import AsyncHTTPSTestCase, gen_test
 from tornado.web import Application
@@ -28,6 +31,9 @@ class WebSocketTest(BridgeTest):
         self.over = asyncio.Event()
 
     async def asgi(self, scope, receive, send):
+        await self.accept(receive, send)
+
+    async def accept(self, receive, send):
         await send({"type": "websocket.accept"})
         self.accepted.set()
         while (event := await receive())["type"] != "websocket.disconnect":
@@ -401,6 +407,16 @@ class ClosingTest(WebSocketTest):
             self.assertEqual((client.close_code, client.close_reason), (4000, "enough"))
 
     @gen_test
+    async def test_nothing_follows_a_close_frame(self):
+        client = await self.open()
+        extension = self.scopes[-1]["extensions"][SEND_QUEUE]
+        extension["queue"].send(text_frame(b"last word"))
+        extension["close"](4000, "enough")
+        extension["queue"].send(text_frame(b"too late"))
+        client.send(masked(CLOSE, b"\x0f\xa0"))
+        self.assertEqual(await client.read_all(), b"\x81\x09last word\x88\x08\x0f\xa0enough")
+
+    @gen_test
     async def test_an_application_that_ends_closes_with_1000(self):
         async def app(scope, receive, send):
             await send({"type": "websocket.accept"})
@@ -474,6 +490,49 @@ class KeepAliveTest(WebSocketTest):
         opcode, payload = await client.frame()
         self.assertEqual((opcode, payload), (CLOSE, b"\x03\xf3no answer to a ping"))
         self.assertEqual(await self.disconnected(), (1006, "no answer to a ping"))
+
+
+    def server_side(self):
+        return self.scopes[-1]["extensions"][SEND_QUEUE]["close"].__self__
+
+    @gen_test
+    async def test_a_client_that_has_yet_to_read_what_came_before_the_ping_is_not_cut_off(self):
+        client = await self.open()
+        queue = self.scopes[-1]["extensions"][SEND_QUEUE]["queue"]
+        while not queue.pending:
+            queue.send(text_frame(b"x" * 100_000))
+            queue.write()
+        for _ in range(3):
+            self.server_side()._ping()
+        self.assertFalse(self.server_side()._silent)
+        opcode, payload = await client.frame()
+        self.assertEqual((opcode, len(payload)), (TEXT, 100_000))
+
+    @gen_test
+    async def test_an_answer_that_lay_unread_while_we_were_busy_counts(self):
+        client = await self.open()
+        self.assertEqual(await client.frame(), (PING, b""))
+        client.send(masked(PONG))
+        self.server_side()._ping()  # before this turn of the event loop reads the answer
+        self.assertEqual(await client.frame(), (PING, b""))
+
+    @gen_test
+    async def test_no_ping_is_left_of_a_client_that_went_with_its_handshake(self):
+        async def app(scope, receive, send):
+            (await self.server_stream()).close()  # as when its end is read with its handshake
+            await self.accept(receive, send)
+
+        self.asgi = app
+        client = await self.connect()
+        client.send(CONNECT)
+        self.assertEqual(await self.disconnected(), (1006, ""))
+        reference = weakref.ref(self.server_side())
+        self.scopes.clear()
+        deadline = time.monotonic() + TIMEOUT
+        while reference() and time.monotonic() < deadline:
+            await asyncio.sleep(0)
+            gc.collect()
+        self.assertIsNone(reference())
 
 
 class ViolationTest(WebSocketTest):

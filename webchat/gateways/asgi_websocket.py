@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 CLOSE_TIME = 5.0
 """Seconds that a client has to answer a close frame, or to read the one that says why it is cut off."""
 
+DOUBT = 0.1
+"""Seconds between finding a ping unanswered and acting on it: after a stall of ours the pong may lie there unread."""
+
 READ_SIZE = 16 * 1024
 """Bytes read at once. Tornado allocates and clears as many for each read."""
 
@@ -225,19 +228,32 @@ class WebSocket:
         _resolve(self._news)
 
     def _ping_later(self) -> None:
-        if self._mount.ping_interval is not None:
+        if self._mount.ping_interval is not None and not self._stream.closed():
             self._ping_timer = asyncio.get_running_loop().call_later(self._mount.ping_interval, self._ping)
 
     def _ping(self) -> None:
         """Ask whether the client is still there. One that has not answered by the next time is not."""
-        if self._silent and self._read is not None:
-            self._over(frames.ABNORMAL, "no answer to a ping")
-            self._close(frames.INTERNAL_ERROR, "no answer to a ping")
-            _resolve(self._news)
-        elif not self._closing:
+        if self._closing:
+            return
+        if self._queue.pending or self._read is None:
+            self._silent = False  # it may not have seen the ping yet, or we not its answer
+        elif self._silent:
+            self._ping_timer = asyncio.get_running_loop().call_later(DOUBT, self._give_up)
+            return
+        else:
             self._silent = True
             self._queue.send(frames.frame(frames.PING, b""))
+        self._ping_later()
+
+    def _give_up(self) -> None:
+        if self._closing:
+            return
+        if not self._silent:
             self._ping_later()
+            return
+        self._over(frames.ABNORMAL, "no answer to a ping")
+        self._close(frames.INTERNAL_ERROR, "no answer to a ping")
+        _resolve(self._news)
 
     def _answer_close(self, close: frames.Close) -> None:
         """The client closes, or answers our close: the server hangs up (RFC 6455 section 7.1.1)."""
@@ -246,7 +262,6 @@ class WebSocket:
         self._after_all_is_sent(self._drop)
 
     def _after_all_is_sent(self, then: Callable[[], None]) -> None:
-        self._queue.flush()
         if not self._stream.closed():
             self._stream.write(b"").add_done_callback(lambda _: then())
 
@@ -257,9 +272,11 @@ class WebSocket:
                 self._stream.socket.shutdown(socket.SHUT_WR)
 
     def _close(self, code: int, reason: str = "") -> None:
-        """Send a close frame after all that was sent before it, and give the client a while to answer."""
+        """Send a close frame after all that was sent before it and nothing after it; the client may take a while."""
         if not self._closing:
             self._queue.send(frames.close_frame(code, reason))
+            self._queue.flush()
+            self._queue.close()
             self._hang_up_later()
 
     def _overflowed(self, reason: str) -> None:
