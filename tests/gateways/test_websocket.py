@@ -235,7 +235,7 @@ class Rooms(DoorTest):
 class Strangers(DoorTest):
     @gen_test
     async def test_a_foreign_origin_gets_403_before_the_upgrade(self):
-        for origin in ("https://evil.example", "null"):
+        for origin in ("https://evil.example", "null", "http://[bad"):
             try:
                 await self.connect(Origin=origin)
             except HTTPClientError as error:
@@ -255,6 +255,15 @@ class Strangers(DoorTest):
         await ada.raw(b"\x00\xff", binary=True)
         assert (await ada.hear("error"))["code"] == "bad-message"
         assert (await ada.ask(type="message", message="still here"))["ok"]
+
+    @gen_test
+    async def test_nor_are_many_before_a_login(self):
+        client = await self.connect()
+        for _ in range(websocket.LOGIN_TRIES + 1):
+            await client.raw("not JSON")
+            assert (await client.hear("error"))["code"] == "bad-message"
+        await client.send(type="login", username="ada")
+        assert await client.hear("welcome")
 
     @gen_test
     async def test_an_oversized_message_closes_with_1009(self):
@@ -280,8 +289,7 @@ class Strangers(DoorTest):
     @gen_test
     async def test_a_request_that_asks_for_no_websocket_is_told_to(self):
         answer = await self.http_client.fetch(self.get_url("/ws"), raise_error=False)
-        assert (answer.code, answer.headers["Upgrade"]) == (426, "websocket")
-        assert answer.body == b"426 Upgrade Required: This is a WebSocket.\n"
+        assert (answer.code, answer.body) == (400, b"400 Bad Request: This is a WebSocket.\n")
 
     @gen_test
     async def test_the_longest_message_fits_however_it_is_escaped(self):

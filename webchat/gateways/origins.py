@@ -23,8 +23,15 @@ class Origins:
         if origin is None or "*" in self._allowed:
             return True
         origin = origin.lower()
-        return origin in self._allowed or bool(host) and urlsplit(origin).netloc == host.lower()
+        return origin in self._allowed or bool(host) and _host(origin) == host.lower()
 
     def allows_request(self, origin: str | None, environ: Mapping[str, Any]) -> bool:
         """The same, as python-engineio asks it."""
         return self.allows(origin, environ.get("HTTP_HOST"))
+
+
+def _host(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""

@@ -12,10 +12,10 @@ from tornado.httputil import responses
 from tornado.routing import Rule
 
 from webchat.chat.errors import BadMessage, ChatError, LoginRequired, ServerFull
-from webchat.chat.events import Event, Joined, Receipt, Welcome
+from webchat.chat.events import Event, Joined, Login, Receipt, Welcome
 from webchat.chat.hub import Hub
 from webchat.codecs import vocabulary
-from webchat.codecs.frames import POLICY, text_frame
+from webchat.codecs.frames import GOING_AWAY, POLICY, text_frame
 from webchat.gateways import asgi
 from webchat.gateways.asgi_websocket import SEND_QUEUE
 from webchat.gateways.origins import Origins
@@ -34,8 +34,6 @@ MAX_MESSAGE = 64 * 1024
 
 PING_INTERVAL = 20.0
 """Seconds between pings; a peer that has not answered one by the next is gone."""
-
-GOING_AWAY = 1001
 
 
 def encode(event: Event) -> bytes:
@@ -57,14 +55,14 @@ class WebSocketDoor:
         self._left = asyncio.Event()
 
     def routes(self) -> list[Rule]:
-        """The Tornado rules."""
+        """For Tornado's application."""
         return asgi.mount(r"/ws", self._serve, outbox=self.outbox, max_message_size=MAX_MESSAGE,
                           ping_interval=PING_INTERVAL)
 
     async def _serve(self, scope: dict, receive: Callable[[], Awaitable[dict]], send: Callable) -> None:
-        """The ASGI application."""
+        """ASGI: only the handshakes of pages that may speak here get through."""
         if scope["type"] == "http":
-            await _refuse(scope, send, 426, "This is a WebSocket.", (b"upgrade", b"websocket"))
+            await _refuse(scope, send, 400, "This is a WebSocket.")
         elif not self.origins.allows(_header(scope, b"origin"), _header(scope, b"host")):
             await _refuse(scope, send, 403, "Pages of other sites may not speak here.")
         else:
@@ -74,8 +72,7 @@ class WebSocketDoor:
 
     def address(self, scope: dict) -> str:
         """The IP address of the client, as far as proxies that we trust tell it."""
-        forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        return self.proxies.behind(scope["client"][0] if scope["client"] else "", forwarded)
+        return self.proxies.behind(scope["client"][0] if scope["client"] else "", _values(scope, b"x-forwarded-for"))
 
     def forget(self, connection: "ChatSocket") -> None:
         """It has ended."""
@@ -135,7 +132,7 @@ class ChatSocket:
             self._deadline = asyncio.get_running_loop().call_later(self._door.login_time, self._too_late)
 
     async def _take(self, text: str | None) -> None:
-        ref = None
+        ref = command = None
         try:
             request = _decode(text)
             ref = _ref(request)
@@ -143,7 +140,8 @@ class ChatSocket:
             receipt = await self._hub.handle(self._session, command)
         except ChatError as error:
             self._answer_error(error, ref)
-            self._count_refused_login()
+            if isinstance(command, Login):
+                self._count_refused_login()
         else:
             self._answer(receipt, ref)
 
@@ -168,7 +166,7 @@ class ChatSocket:
         if self._session.person is None:
             self._refused_logins += 1
             if self._refused_logins >= LOGIN_TRIES:
-                self.end("Too many refused requests before a login.")
+                self.end("Too many refused logins.")
 
     def _too_late(self) -> None:
         if self._session.person is None:
@@ -223,15 +221,20 @@ def _type(request: dict[str, Any]) -> str:
     return event
 
 
-async def _refuse(scope: dict, send: Callable, status: int, sentence: str, *headers: tuple[bytes, bytes]) -> None:
+async def _refuse(scope: dict, send: Callable, status: int, sentence: str) -> None:
     """Answer over HTTP, a handshake too."""
     prefix = "http" if scope["type"] == "http" else "websocket.http"
     security = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
     await send({"type": f"{prefix}.response.start", "status": status,
-                "headers": [(b"content-type", b"text/plain; charset=utf-8"), *security, *headers]})
+                "headers": [(b"content-type", b"text/plain; charset=utf-8"), *security]})
     body = f"{status} {responses[status]}: {sentence}\n"
     await send({"type": f"{prefix}.response.body", "body": body.encode()})
 
 
 def _header(scope: dict, wanted: bytes) -> str | None:
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
+    """One that is given twice is neither of the two."""
+    return ", ".join(_values(scope, wanted)) or None
+
+
+def _values(scope: dict, wanted: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
