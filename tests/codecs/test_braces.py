@@ -22,7 +22,7 @@ from webchat.codecs.braces import (
     Who,
 )
 
-HUGO, SILENCE, PATIENCE = Login("Hugo"), 0.05, 2.0
+HUGO, SILENCE, PATIENCE = Login("Hugo"), 0.05, 0.5
 
 CORPUS = [
     ("{REGISTER}Hugo", HUGO),
@@ -90,6 +90,14 @@ class TestWithNewlines:
         reader.receive(b"{REGISTER}Hugo\n{ALL}hel")
         assert reader.deadline == PATIENCE
         assert reader.receive(b"lo\n") == [Say("hello")]
+
+    @pytest.mark.parametrize("whole", [b"{QUIT}", b" "])
+    def test_a_pause_ends_what_nothing_can_follow(self, whole):
+        reader = decoder()
+        reader.receive(b"{REGISTER}Hugo\n")
+        reader.receive(whole)
+        assert reader.deadline == SILENCE
+        assert reader.idle() == [Leave()]
 
     def test_a_long_pause_does_for_a_client_that_forgot_the_newline(self):
         reader = decoder()

@@ -28,6 +28,13 @@ class WithNewlines(DoorTest):
         assert await hugo.until("{CLIENTS}Hugo|ada\n") == "{ALL}ada has joined the chat!\n{CLIENTS}Hugo|ada\n"
 
     @gen_test
+    async def test_the_list_follows_the_welcome_before_what_else_came_with_the_name(self):
+        hugo = await self.connect(self.port)
+        hugo.send("{REGISTER}Hugo\n{ALL}hi\n")
+        told = await hugo.until("{ALL}Hugo: hi\n")
+        assert told == "{Hugo}Welcome, Hugo!\n{CLIENTS}Hugo\n{ALL}Hugo: hi\n"
+
+    @gen_test
     async def test_a_message_to_all_comes_back_to_its_sender_and_a_private_one_does_not(self):
         hugo, ada = await self.two()
         hugo.send("{ada}psst\n{ALL}hello\n")

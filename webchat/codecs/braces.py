@@ -26,7 +26,7 @@ FRAME_LIMIT = 16 * 1024
 SILENCE = 0.05
 """Seconds after which what a client without newlines sent is a message."""
 
-PATIENCE = 2.0
+PATIENCE = 0.5
 """Seconds that a frame may pause which is plainly not complete: without its newline, from a client that ends its
 messages with one; in the middle of its header, or of a character."""
 
@@ -93,8 +93,8 @@ class BraceDecoder:
     def deadline(self) -> float | None:
         if not self._buffer and not self._inside_character():
             return None
-        complete = not self.ending and not self._inside_character() and _complete(self._buffer)
-        return self._silence if complete else self._patience
+        complete = _complete(self._buffer) and not self.ending or self._buffer.strip() in ("", f"{{{QUIT}}}")
+        return self._silence if complete and not self._inside_character() else self._patience
 
     def receive(self, data: bytes) -> list[Item]:
         """Take one segment; never raises."""

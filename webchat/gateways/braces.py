@@ -145,7 +145,11 @@ class BraceConnection(Connection):
         else:
             welcome = await self.hub.handle(self.session, Rename(login.username, login.password))
         self.session.send(welcome)
-        self._send_roster()
+        if self.decoder.ending:
+            self.queue.flush()  # the list is a write of its own, and comes before what else was in the same segment
+            self.queue.send(self._roster())
+        else:
+            self._pacer.send_roster()
 
     def _send_roster(self) -> None:
         if not self.decoder.ending:
