@@ -49,9 +49,9 @@ class FirstLine(DoorTest):
 
     @gen_test
     async def test_blank_lines_are_no_names(self):
-        peer = await self.connect(self.open_lines(login_tries=1))
+        peer = await self.connect(self.open_lines(login_tries=3))
         peer.send("\n  \nHugo\n")
-        await peer.until("-!- A name cannot be empty. Type your name and press Enter.\n" * 2)
+        await peer.until("-!- A name needs something other than spaces and asterisks.\n" * 2)
         await peer.until("-!- You are Hugo.")
 
     @gen_test
@@ -97,6 +97,15 @@ class Talking(DoorTest):
         ada.send("hi\n/nick Zoë\n")
         assert await hugo.until("hi\r\n") == "ada: hi\r\n"
         assert await hugo.until("Zoë has joined\r\n") == "-!- ada has left\r\n-!- Zoë has joined\r\n"
+
+    @gen_test
+    async def test_whoever_respells_his_name_hears_nothing_of_his_own_going(self):
+        hugo, ada = await self.typist(self.port, "Hugo"), await self.typist(self.port, "ada")
+        await hugo.until("-!- ada has joined\n")
+        ada.send("/nick Ada\n")
+        assert await hugo.until("Ada has joined\n") == "-!- ada has left\n-!- Ada has joined\n"
+        hugo.send("hello\n")
+        assert await ada.until("hello\n") == "-!- You are Ada. 2 here: Hugo | Ada\nHugo: hello\n"
 
     @gen_test
     async def test_leaving_gives_one_notice_however_it_happens(self):

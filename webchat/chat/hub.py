@@ -177,6 +177,7 @@ class Hub:
         if person is before:
             if not person.authenticated:
                 self.people.rename(person, names.parse(command.username))
+                self.people.changes.up_to_date(session)
             return Welcome(person.shown, person.authenticated, self.people.shown(), self._groups(person), person.token)
         self._leave(session, before)
         return self._enter(session, person)

@@ -56,9 +56,7 @@ class LineConnection(Connection):
                 self.abort()
 
     async def _line(self, text: str) -> None:
-        if not text.strip():
-            if self.session.person is None:
-                self.tell("A name cannot be empty. Type your name and press Enter.")
+        if not text.strip() and self.session.person:
             return
         if self.session.person is None:
             # Before the session has an audience: there it is filed under its encoder.
