@@ -187,7 +187,7 @@ class Login(SocketIODoor):
         await client.connect()
         answer = await client.ask("connected", {"username": "admin", "password": "wrong"})
         assert (answer["ok"], answer["code"]) == (False, "bad-credentials")
-        await client.closed()
+        assert [packet for packet in await client.closed() if '"notice"' in packet] == []
         assert not self.hub.sessions
 
     @gen_test

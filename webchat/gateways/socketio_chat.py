@@ -79,7 +79,6 @@ class SocketIOChat:
         except ChatError as error:
             if session.person is None:
                 self._hub.close(session)
-                session.send(Notice(error.code, str(error)))
                 # The answer to the request goes out first.
                 asyncio.get_running_loop().call_soon(session.outlet.close, str(error))
             return vocabulary.refusal(error)
@@ -96,7 +95,7 @@ class SocketIOChat:
     def _unclaimed(self, event: str, sid: str, answer: Any) -> None:
         """A refusal that no acknowledgement takes to the client; a hint that came too late is not worth a word."""
         session = self._sessions.get(sid)
-        if session and not session.closed and isinstance(answer, dict) and not answer["ok"] and event != "typing":
+        if session and isinstance(answer, dict) and not answer["ok"] and event != "typing":
             session.send(Notice(answer["code"], answer["message"]))
 
     def _disconnect(self, sid: str, *_: Any) -> None:
