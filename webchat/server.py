@@ -27,7 +27,7 @@ from webchat.chat.hub import Hub
 from webchat.config import Config
 from webchat.gateways import asgi, pages
 from webchat.gateways.braces import BraceServer
-from webchat.gateways.http import MAX_BODY, Fork, HTTPServer
+from webchat.gateways.http import MAX_BODY, HTTPServer, PrefixRouter
 from webchat.gateways.lines import LineServer
 from webchat.gateways.metrics import Metrics
 from webchat.gateways.one_transport import websocket_only
@@ -115,7 +115,7 @@ class Server:
             return accounts.demo_accounts(run, **options)
         return Accounts((), run, **options)
 
-    def _application(self) -> Fork:
+    def _application(self) -> PrefixRouter:
         config = self.config
         origins, proxies = Origins(config.allow_origin), Proxies(config.trusted_proxy)
         self._socketio = AsyncServer(
@@ -127,9 +127,9 @@ class Server:
         self._chat = SocketIOChat(self.hub, self._socketio, proxies)
         self._websocket = WebSocketDoor(self.hub, self.outbox, origins, proxies)
         metrics = self._metrics()
-        [socketio_rule] = asgi.mount(r"/socket\.io/.*", socketio_app, outbox=self.outbox,
-                                     max_body_size=MAX_BODY, max_message_size=MAX_MESSAGE)
-        return Fork("/socket.io/", socketio_rule.target, Application(
+        socketio_mount = asgi.Mount(socketio_app, outbox=self.outbox, max_body_size=MAX_BODY,
+                                    max_message_size=MAX_MESSAGE)
+        return PrefixRouter("/socket.io/", socketio_mount, Application(
             [
                 *self._websocket.routes(),
                 *pages.routes(health=self.health, registry=metrics.registry, proxies=proxies,

@@ -40,43 +40,37 @@ log = logging.getLogger(__name__)
 ASGI = {"version": "3.0", "spec_version": "2.4"}
 
 
-def mount(
-    pattern: str,
-    app: App,
-    *,
-    outbox: Outbox | None = None,
-    root_path: str = "",
-    state: dict[str, Any] | None = None,
-    max_body_size: int = 100 << 20,
-    max_message_size: int = 10 << 20,
-    ping_interval: float | None = None,
-) -> list[Rule]:
+def mount(pattern: str, app: App, **options: Any) -> list[Rule]:
     """The Tornado rules that hand every request whose path matches `pattern` to an ASGI application.
 
-    `outbox` is shared with other doors of the same event loop, or made here. `state` is a `Lifespan`'s. Bodies of
-    more than `max_body_size` bytes are answered with 413, WebSocket messages of more than `max_message_size` with a
-    close code of 1009. Each `ping_interval` seconds (None: never) a WebSocket's client is pinged; one that has sent
-    nothing since the last time is gone. WebSocket compression is not offered: it costs 120 KiB a connection.
+    The options are those of `Mount`.
     """
-    target = Mount(app, outbox or Outbox(), root_path, state, max_body_size, max_message_size, ping_interval)
-    return [Rule(PathMatches(pattern), target)]
+    return [Rule(PathMatches(pattern), Mount(app, **options))]
 
 
 class Mount(HTTPServerConnectionDelegate):
-    """An ASGI application at a place in Tornado's routes; its limits are those of `mount`."""
+    """An ASGI application, as Tornado hands requests to it.
+
+    `outbox` is shared with other doors of the same event loop, or made here. `state` is a `Lifespan`'s. Bodies of
+    more than `max_body_size` bytes are answered with 413, WebSocket messages of more than `max_message_size` with a
+    close code of 1009. Each `ping_interval` seconds (None: never) a WebSocket's client is pinged, and closed with 1011
+    where the last ping reached it and nothing came back. WebSocket compression is not offered: it costs 120 KiB a
+    connection.
+    """
 
     def __init__(
         self,
         app: App,
-        outbox: Outbox,
-        root_path: str,
-        state: dict[str, Any] | None,
-        max_body_size: int,
-        max_message_size: int,
-        ping_interval: float | None,
+        *,
+        outbox: Outbox | None = None,
+        root_path: str = "",
+        state: dict[str, Any] | None = None,
+        max_body_size: int = 100 << 20,
+        max_message_size: int = 10 << 20,
+        ping_interval: float | None = None,
     ):
         self.app = app
-        self.outbox = outbox
+        self.outbox = outbox or Outbox()
         self.root_path = root_path
         self.state = state
         self.max_body_size = max_body_size

@@ -34,37 +34,34 @@ class HTTPServer(PatientAccept, httpserver.HTTPServer):
                            body_timeout=BODY_TIME, idle_connection_timeout=IDLE_TIME)
 
 
-class Fork(HTTPServerConnectionDelegate):
-    """Hands requests below `prefix` to `branch`, and all others to `trunk`.
+class PrefixRouter(HTTPServerConnectionDelegate):
+    """Hands requests below `prefix` to `target`, and all others to `router`.
 
-    It spares a login what Tornado's routing makes of a request before it looks at its path: arguments, cookies, and a
-    copy of them.
+    It spares those below the prefix what Tornado's routing makes of a request before it looks at its path: arguments,
+    and a copy of them.
     """
 
-    def __init__(self, prefix: str, branch: HTTPServerConnectionDelegate, trunk: HTTPServerConnectionDelegate):
+    def __init__(self, prefix: str, target: HTTPServerConnectionDelegate, router: HTTPServerConnectionDelegate):
         self.prefix = prefix
-        self.branch = branch
-        self.trunk = trunk
+        self.target = target
+        self.router = router
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        return _Undecided(self, server_conn, request_conn)
-
-    def on_close(self, server_conn: object) -> None:
-        self.trunk.on_close(server_conn)
+        return _PrefixDelegate(self, server_conn, request_conn)
 
 
-class _Undecided(HTTPMessageDelegate):
+class _PrefixDelegate(HTTPMessageDelegate):
     """Waits for the path."""
 
-    def __init__(self, fork: Fork, server_conn: object, request_conn: HTTPConnection):
-        self._fork = fork
+    def __init__(self, router: PrefixRouter, server_conn: object, request_conn: HTTPConnection):
+        self._router = router
         self._connections = server_conn, request_conn
         self._delegate: HTTPMessageDelegate | None = None
 
     def headers_received(self, start_line: RequestStartLine, headers: HTTPHeaders) -> Awaitable[None] | None:
-        fork = self._fork
-        way = fork.branch if start_line.path.startswith(fork.prefix) else fork.trunk
-        self._delegate = way.start_request(*self._connections)
+        router = self._router
+        handler = router.target if start_line.path.startswith(router.prefix) else router.router
+        self._delegate = handler.start_request(*self._connections)
         return self._delegate.headers_received(start_line, headers)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:

@@ -71,13 +71,13 @@ class SendQueue:
     """What one connection has yet to be sent. Never blocks, never raises, never grows.
 
     Each chunk is a whole number of the protocol's frames. `on_overflow(reason)` is called once, soon after more than
-    `limit` bytes are pending, or nothing pending has been taken for `patience` seconds; what was not yet begun is then
-    dropped, and so is all that comes after. The stream stays open, and stands at the end of a frame: a last word, such
-    as a close frame, may be written to it.
+    `limit` bytes are pending, or nothing pending has been taken for `patience` seconds; the turns that were not yet
+    begun are then dropped, and so is all that comes after. The stream stays open, and stands at the end of a frame: a
+    last word, such as a close frame, may be written to it. Before that nobody else may write to it.
     """
 
     __slots__ = (
-        "_backlog", "_drained", "_first", "_held", "_more", "_on_overflow", "_outbox", "_seen", "_timer", "_write",
+        "_all", "_backlog", "_drained", "_first", "_held", "_on_overflow", "_outbox", "_seen", "_timer", "_write",
         "closed", "stream",
     )
 
@@ -85,7 +85,7 @@ class SendQueue:
         self.stream = stream
         self.closed = False
         self._first: bytes | None = None  # of what was sent in this turn
-        self._more: list[bytes] | None = None  # all of it, where it is more than one
+        self._all: list[bytes] | None = None  # where that is more than one chunk
         self._write = _bare_write(stream)
         self._outbox = outbox
         self._on_overflow = on_overflow
@@ -105,17 +105,17 @@ class SendQueue:
                 outbox.call_soon(outbox.flush)
             outbox.dirty.append(self)
             self._first = data
-        elif self._more is None:
-            self._more = [self._first, data]
+        elif self._all is None:
+            self._all = [self._first, data]
         else:
-            self._more.append(data)
+            self._all.append(data)
 
     @property
     def pending(self) -> int:
         """Bytes that the socket has not taken yet."""
         if self.stream.closed():
             return 0
-        return self._held + unwritten(self.stream) + sum(map(len, self._more or [self._first or b""]))
+        return self._held + unwritten(self.stream) + sum(map(len, self._all or [self._first or b""]))
 
     async def drain(self) -> None:
         """Write now, and return when the socket has taken all of it (or the queue is closed).
@@ -139,7 +139,7 @@ class SendQueue:
     def close(self) -> None:
         """Drop what is queued, and all that comes."""
         self.closed = True
-        self._first = self._more = None
+        self._first = self._all = None
         self._unblock()
 
     def write(self) -> None:
@@ -148,8 +148,8 @@ class SendQueue:
         if data is None:
             return
         self._first = None
-        if self._more is not None:
-            data, self._more = b"".join(self._more), None
+        if self._all is not None:
+            data, self._all = b"".join(self._all), None
         if self._write is None:
             self._hold(data)
             return
@@ -241,7 +241,7 @@ class SendQueue:
 
 
 def _bare_write(stream: IOStream) -> Callable[[bytes], int] | None:
-    """The socket's `send`. None with TLS: only the stream knows how to write then, and takes it as if it were full."""
+    """The socket's `send`. None where it is closed, and with TLS: there only the stream knows how to write."""
     return None if isinstance(stream, SSLIOStream) or stream.socket is None else stream.socket.send
 
 
