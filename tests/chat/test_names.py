@@ -72,7 +72,7 @@ class TestRefusals:
     def test_line_breaks_are_called_that_also_at_the_end(self, char):
         assert refusal(f"ada{char}").endswith("a line break.")
 
-    @pytest.mark.parametrize("char", "{}|:<>｛｝｜：＜＞﹛︓꞉∶❴❵∣‹›❮")
+    @pytest.mark.parametrize("char", "{}|:<>｛｝｜：＜＞﹛︓꞉∶❴❵∣‹›❮❘❙⏐¦│┃┼〈〉⟨⟩")
     def test_what_the_protocols_frame_with_in_any_width_and_by_its_look(self, char):
         assert "A name cannot contain" in refusal(f"a{char}b")
 

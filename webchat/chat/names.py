@@ -28,6 +28,8 @@ BEGINNINGS = ("#", "/", "@", "-!-", "[private]", "[#")
 """With these begin commands, and what the line protocol puts before a name."""
 
 FRAMING = frozenset("{}|:<>")
+BARS_AND_BRACKETS = re.compile(r"VERTICAL BAR|VERTICAL LINE|BROKEN BAR|^BOX DRAWINGS .*VERTICAL|(ANGLE|CURLY) BRACKET")
+"""The Unicode names of symbols that look like framing where the confusables have nothing to say of them."""
 ASTERISK = re.compile(r"\bASTERISK|^ASTERISM$|POINTED .*\bSTAR$|^STAR OPERATOR$")
 """The Unicode names of what passes for an asterisk; an ornamental star such as U+2605 does not."""
 
@@ -128,7 +130,8 @@ def _refusal(char: str) -> str:
     if char in BLANK_SYMBOLS:
         return f"{_spelled(char)}, which shows nothing"
     look = lookalikes.mark(char)
-    if look != char and (set(look) == {lookalikes.skeleton("|")} or not FRAMING.isdisjoint(look)):
+    like_framing = look != char and (set(look) == {lookalikes.skeleton("|")} or not FRAMING.isdisjoint(look))
+    if like_framing or unicodedata.category(char)[0] in "PS" and BARS_AND_BRACKETS.search(unicodedata.name(char, "")):
         return f"{_spelled(char)}, which looks like a part of the protocol"
     return ""
 
