@@ -202,7 +202,7 @@ class RefusedTest(SocketTest):
     async def test_a_client_that_the_server_disconnects_is_cut_off_too(self):
         client = await self.join()
         await self.server.disconnect(client.sid)
-        self.assertEqual(await client.receive_str(), "41")
+        self.assertEqual(await self.beside_pings(client), "41")
         async for message in client:
             if message.data == "2":
                 await client.send_str("3")
@@ -215,11 +215,11 @@ class RefusedTest(SocketTest):
         client = await self.open_websocket()
         for _ in range(3):
             await client.send_str("40")
-            answer = await client.receive_str()
+            answer = await self.beside_pings(client)
         self.assertTrue(answer.startswith("40"))
         await self.server.emit("news")
         await self.server.emit("end")
-        self.assertEqual([await client.receive_str() for _ in range(2)], ['42["news"]', '42["end"]'])
+        self.assertEqual([await self.beside_pings(client) for _ in range(2)], ['42["news"]', '42["end"]'])
 
     @online
     async def test_a_thousand_refusals_leave_nothing(self):
