@@ -7,6 +7,7 @@ from tornado.iostream import IOStream
 from tornado.testing import AsyncHTTPTestCase
 from tornado.web import Application
 
+from webchat.gateways import asgi_websocket
 from webchat.gateways.asgi import mount
 
 TIMEOUT = 5
@@ -54,6 +55,50 @@ class BridgeTest(AsyncHTTPTestCase):
         client = await self.connect()
         client.send(request)
         return await client.read_all()
+
+
+class WebSocketTest(BridgeTest):
+    """By default the application accepts, and collects what it receives."""
+
+    def setUp(self):
+        super().setUp()
+        self.events = []
+        self.last = None
+        self.accepted = asyncio.Event()
+        self.over = asyncio.Event()
+
+    async def asgi(self, scope, receive, send):
+        await self.accept(receive, send)
+
+    async def accept(self, receive, send):
+        await send({"type": "websocket.accept"})
+        self.accepted.set()
+        while (event := await receive())["type"] != "websocket.disconnect":
+            self.events.append(event)
+            await self.received(event, send)
+        self.last = event
+        self.over.set()
+
+    async def received(self, event, send):
+        pass
+
+    async def open(self):
+        client = await self.connect()
+        await client.websocket()
+        return client
+
+    def patch_close_time(self, seconds):
+        self.addCleanup(setattr, asgi_websocket, "CLOSE_TIME", asgi_websocket.CLOSE_TIME)
+        asgi_websocket.CLOSE_TIME = seconds
+
+    async def disconnected(self):
+        await asyncio.wait_for(self.over.wait(), TIMEOUT)
+        return self.last["code"], self.last["reason"]
+
+
+async def echo(event, send):
+    if event["type"] == "websocket.receive":
+        await send({**event, "type": "websocket.send"})
 
 
 class Client:

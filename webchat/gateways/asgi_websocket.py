@@ -64,8 +64,7 @@ class WebSocket:
 
     __slots__ = (
         "__weakref__", "_app", "_burst", "_closing", "_connected", "_connection", "_disconnect", "_messages", "_mount",
-        "_news", "_ping_timer", "_queue", "_read", "_reader", "_refusal", "_response", "_scope", "_silent", "_stream",
-        "_timer",
+        "_news", "_queue", "_read", "_reader", "_refusal", "_response", "_scope", "_silent", "_stream", "_timer",
     )
 
     def __init__(self, mount: "Mount", connection: HTTP1Connection, scope: dict, headers: HTTPHeaders):
@@ -90,8 +89,7 @@ class WebSocket:
         self._closing = False  # a close frame has been sent
         self._disconnect: dict | None = None  # the application's last event
         self._silent = False  # nothing has come since the last ping
-        self._ping_timer: asyncio.TimerHandle | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None  # to the next ping, or once it closes to the end
         connection.set_close_callback(self.disconnected)
 
     # While the connection speaks HTTP, Tornado calls these three.
@@ -229,16 +227,14 @@ class WebSocket:
 
     def _ping_later(self) -> None:
         if self._mount.ping_interval is not None and not self._stream.closed():
-            self._ping_timer = asyncio.get_running_loop().call_later(self._mount.ping_interval, self._ping)
+            self._set_timer(self._mount.ping_interval, self._ping)
 
     def _ping(self) -> None:
         """Ask whether the client is still there. One that has not answered by the next time is not."""
-        if self._closing:
-            return
         if self._queue.pending or self._read is None:
             self._silent = False  # it may not have seen the ping yet, or we not its answer
         elif self._silent:
-            self._ping_timer = asyncio.get_running_loop().call_later(DOUBT, self._give_up)
+            self._set_timer(DOUBT, self._give_up)
             return
         else:
             self._silent = True
@@ -246,14 +242,17 @@ class WebSocket:
         self._ping_later()
 
     def _give_up(self) -> None:
-        if self._closing:
-            return
         if not self._silent:
             self._ping_later()
             return
         self._over(frames.ABNORMAL, "no answer to a ping")
         self._close(frames.INTERNAL_ERROR, "no answer to a ping")
         _resolve(self._news)
+
+    def _set_timer(self, seconds: float, callback: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, callback)
 
     def _answer_close(self, close: frames.Close) -> None:
         """The client closes, or answers our close: the server hangs up (RFC 6455 section 7.1.1)."""
@@ -289,7 +288,7 @@ class WebSocket:
 
     def _hang_up_later(self) -> None:
         self._closing = True
-        self._timer = asyncio.get_running_loop().call_later(CLOSE_TIME, self._drop)
+        self._set_timer(CLOSE_TIME, self._drop)
 
     async def _leave(self, code: int) -> None:
         """The application is done: close if that has not been done, and stay until the connection is over."""
@@ -335,9 +334,8 @@ class WebSocket:
     def _closed(self) -> None:
         """The stream is closed; what has arrived before can still be received."""
         self._queue.close()
-        for timer in (self._timer, self._ping_timer):
-            if timer is not None:
-                timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         _resolve(self._news)
 
 
