@@ -135,11 +135,11 @@ async def person(hub: Hub, name: str):
 
 async def added(url: str) -> None:
     """CPU of a message to everyone at the speaking and at a hearing node, and how long it is under way."""
-    alone = await node(local.Backplane())
+    alone = await node(local.LocalBackplane())
     speaker = await person(alone, "ada")
     print(f"\n{'a message, one listener':42} {'µs':>8}")
     print(f"{'local backplane: to say it':42} {await cost(alone, speaker):8.1f}")
-    one = await node(redis.Backplane(url))
+    one = await node(redis.RedisBackplane(url))
     speaker = await person(one, "ada")
     print(f"{'redis, no other node: to say it':42} {await cost(one, speaker):8.1f}")
     other = subprocess.Popen([sys.executable, "-m", "benchmarks.scaling", "hear", url], stdout=subprocess.PIPE)
@@ -189,7 +189,7 @@ async def private(url: str) -> None:
     two = subprocess.Popen([sys.executable, "-m", "benchmarks.scaling", "hear", url], stdout=subprocess.PIPE)
     name = two.stdout.readline().decode().strip()
     busy = Process(two.pid, 0)
-    one = await node(redis.Backplane(url))
+    one = await node(redis.RedisBackplane(url))
     speaker = await person(one, "eve")
     await _until(lambda: one.people.find(names.key(name)))
     print(f"\n{'private messages a second':>28} {'its node, CPU %':>16} {'a third node, CPU %':>20}")
@@ -210,7 +210,7 @@ async def private(url: str) -> None:
 
 async def hear(url: str) -> None:
     """A node with one person, who answers each `ping`."""
-    hub = await node(redis.Backplane(url))
+    hub = await node(redis.RedisBackplane(url))
     name = f"ear {os.getpid()}"
     session = await person(hub, name)
     send, loop = session.outlet.send, asyncio.get_running_loop()

@@ -10,28 +10,29 @@ import pytest
 TOP = Path(__file__).resolve().parents[1]
 
 ARROWS = {
+    "webchat.net": (),
     "webchat.chat": (),
-    "webchat.codecs": ("webchat.chat",),
+    "webchat.codecs": ("webchat.chat", "webchat.net.frames", "webchat.net.errors"),
     "webchat.backplane": ("webchat.chat", "webchat.codecs.node"),
-    "webchat.gateways": ("webchat.chat", "webchat.codecs"),
-    "webchat.clients": ("webchat.codecs",),
+    "webchat.gateways": ("webchat.chat", "webchat.codecs", "webchat.net"),
+    "webchat.clients": ("webchat.codecs", "webchat.net.frames"),
     "webchat.config": (),
-    "webchat.admin": ("webchat.chat",),
-    "webchat.echo": ("webchat.gateways",),
+    "webchat.accounts_command": ("webchat.chat",),
+    "webchat.echo": ("webchat.net",),
     "webchat.supervisor": (),
-    "webchat.server": ("webchat.chat", "webchat.codecs", "webchat.gateways", "webchat.backplane", "webchat.config",
-                       "webchat.supervisor"),
+    "webchat.server": ("webchat.chat", "webchat.codecs", "webchat.gateways", "webchat.net", "webchat.backplane",
+                       "webchat.config", "webchat.supervisor"),
     "webchat.main": ("webchat.server", "webchat.config"),
     "webchat.__main__": ("webchat.main",),
 }
 """Which rooms each room may import from, besides itself; docs/architecture.md draws them."""
 
-PURE = ("webchat.chat", "webchat.codecs")
+PURE = ("webchat.chat", "webchat.codecs", "webchat.net.frames", "webchat.net.engineio.payload")
 IO = {"asyncio", "concurrent", "selectors", "socket", "ssl", "subprocess", "threading", "urllib.request",
       "aiohttp", "click", "engineio", "prompt_toolkit", "PyQt5", "redis", "socketio", "tornado", "uvloop", "websockets"}
 """What the domain and the codecs may not know of: the outside world reaches them as arguments."""
 
-LINES = 400
+LINES = 450
 """A file that is longer cannot be read in one sitting."""
 
 
@@ -101,7 +102,7 @@ def test_imports_follow_the_arrows():
     ("webchat.codecs.lines", "import webchat.gateways.tcp"),
     ("webchat.gateways.tcp", "def late():\n    from webchat.config import Config"),
     ("webchat.backplane.redis", "from webchat.codecs import lines"),
-    ("webchat.clients.terminal", "from webchat import server"),
+    ("webchat.clients.terminal.main", "from webchat import server"),
 ])
 def test_an_arrow_that_is_not_drawn_is_found(module, source):
     assert strays(module, list(imports(ast.parse(source), module)))
@@ -109,7 +110,7 @@ def test_an_arrow_that_is_not_drawn_is_found(module, source):
 
 def test_the_domain_and_the_codecs_do_no_io():
     found = {module: [name for name in imported_by(module) if within(name, IO)]
-             for module in modules() if room_of(module) in PURE}
+             for module in modules() if within(module, PURE)}
     assert {module: names for module, names in found.items() if names} == {}
 
 

@@ -16,7 +16,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.tcpserver import TCPServer
 
-from webchat.gateways.accept import PatientAccept
+from webchat.net.accept import PatientAccept
 
 CHUNK = 64 * 1024
 """Bytes read at once; the next are read when these have been taken, so that nobody can fill the memory."""

@@ -85,14 +85,14 @@ def serve(config: Path | None, **flags: Any) -> int:
     settings = load(flags, file=config)
     for notice in settings.notices:
         click.echo(notice, err=True)
-    from webchat import server  # the clients start without it
+    from webchat import server
 
     return server.run(settings)
 
 
-cli.add_command(Program("chat", "webchat.clients.terminal", "Chat in this terminal."))
-cli.add_command(Program("desktop", "webchat.clients.desktop", "Chat in a window (needs PyQt5)."))
-cli.add_command(Program("accounts", "webchat.admin", "Make and change the accounts file."))
+cli.add_command(Program("chat", "webchat.clients.terminal.main", "Chat in this terminal."))
+cli.add_command(Program("desktop", "webchat.clients.desktop.main", "Chat in a window (needs PyQt5)."))
+cli.add_command(Program("accounts", "webchat.accounts_command", "Make and change the accounts file."))
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -24,19 +24,21 @@ from webchat.backplane import local
 from webchat.chat import accounts
 from webchat.chat.accounts import Accounts, AccountsError
 from webchat.chat.hub import Hub
+from webchat.codecs import json_events
 from webchat.config import Config
-from webchat.gateways import asgi, pages
+from webchat.gateways import monitoring, pages
 from webchat.gateways.braces import BraceServer
-from webchat.gateways.http import MAX_BODY, HTTPServer, PrefixRouter
 from webchat.gateways.lines import LineServer
-from webchat.gateways.metrics import Metrics
-from webchat.gateways.one_transport import websocket_only
-from webchat.gateways.origins import Origins
-from webchat.gateways.outbox import Outbox
-from webchat.gateways.proxies import Proxies
-from webchat.gateways.socketio import AsyncServer
-from webchat.gateways.socketio_chat import MAX_MESSAGE, SocketIOChat
+from webchat.gateways.monitoring import Metrics
+from webchat.gateways.socketio import SocketIOChat
 from webchat.gateways.websocket import WebSocketDoor
+from webchat.net import asgi
+from webchat.net.engineio.websocket_only import websocket_only
+from webchat.net.http_server import MAX_BODY, HTTPServer, PrefixRouter
+from webchat.net.origins import Origins
+from webchat.net.outbox import Outbox
+from webchat.net.proxies import Proxies
+from webchat.net.socketio import AsyncServer
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +122,7 @@ class Server:
         origins, proxies = Origins(config.allow_origin), Proxies(config.trusted_proxy)
         self._socketio = AsyncServer(
             async_mode="asgi", async_handlers=False, cors_allowed_origins=origins.allows_request, connect_timeout=10,
-            max_attachments=0, max_http_buffer_size=MAX_MESSAGE)
+            max_attachments=0, max_http_buffer_size=json_events.MAX_REQUEST)
         socketio_app = ASGIApp(self._socketio)
         if config.workers > 1:
             socketio_app = websocket_only(socketio_app)
@@ -128,12 +130,13 @@ class Server:
         self._websocket = WebSocketDoor(self.hub, self.outbox, origins, proxies)
         metrics = self._metrics()
         socketio_mount = asgi.Mount(socketio_app, outbox=self.outbox, max_body_size=MAX_BODY,
-                                    max_message_size=MAX_MESSAGE)
+                                    max_message_size=json_events.MAX_REQUEST)
         return PrefixRouter("/socket.io/", socketio_mount, Application(
             [
                 *self._websocket.routes(),
-                *pages.routes(health=self.health, registry=metrics.registry, proxies=proxies,
-                              metrics_token=config.metrics_token),
+                *pages.routes(),
+                *monitoring.routes(health=self.health, registry=metrics.registry, proxies=proxies,
+                                   metrics_token=config.metrics_token),
             ],
             default_handler_class=pages.NotFound, log_function=_log_request))
 
@@ -216,10 +219,10 @@ def _raise_descriptor_limit() -> None:
 
 def _backplane(config: Config):
     if config.redis is None:
-        return local.Backplane()
+        return local.LocalBackplane()
     from webchat.backplane import redis
     try:
-        return redis.Backplane(config.redis, key=config.redis_key)
+        return redis.RedisBackplane(config.redis, key=config.redis_key)
     except ValueError as error:
         raise CannotStart(f"--redis is not a URL that can be used: {str(error).rstrip('.')}.") from error
 

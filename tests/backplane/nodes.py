@@ -7,8 +7,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from tests.chat.fakes import Outlet, as_it_is, immediately
-from webchat.backplane.link import Timing
-from webchat.backplane.redis import Backplane
+from webchat.backplane.redis import RedisBackplane
+from webchat.backplane.redis_client import Timing
 from webchat.chat.accounts import demo_accounts
 from webchat.chat.events import ChatMessage, Login, Say, Tell
 from webchat.chat.hub import Hub
@@ -39,7 +39,8 @@ async def until(true: Callable[[], Any], within: float = 5.0) -> Any:
 class Node:
     """A hub, its backplane, and people at it. `skew` is how many seconds its wall clock is off."""
 
-    def __init__(self, url: str, key: str = "secret", timing: Timing = QUICK, skew: float = 0, kind: type = Backplane):
+    def __init__(self, url: str, key: str = "secret", timing: Timing = QUICK, skew: float = 0,
+                 kind: type = RedisBackplane):
         self.backplane = kind(url, key, timing=timing)
         self.hub = Hub(demo_accounts(run=immediately), self.backplane, asyncio.get_running_loop(),
                        ids=Ids(clock=lambda: time.time() + skew))

@@ -8,13 +8,13 @@ from tests.backplane.nodes import QUICK, on_loop, until
 from tests.backplane.redis_server import RedisServer, needs_redis
 from tests.chat.fakes import Clock, immediately
 from webchat.backplane import local
-from webchat.backplane.redis import Backplane as RedisBackplane
+from webchat.backplane.redis import RedisBackplane
 from webchat.chat import names
 from webchat.chat.accounts import demo_accounts
-from webchat.chat.changes import Changes
 from webchat.chat.errors import NameTaken
 from webchat.chat.events import ChatMessage, Notice, Presence, Typing
 from webchat.chat.hub import EVERYONE, Hub, room_channel, user_channel
+from webchat.chat.presence import PresenceTracker
 from webchat.chat.room import Room
 
 ADA = names.parse("ada")
@@ -34,7 +34,7 @@ def backplane(request):
     @contextlib.asynccontextmanager
     async def make():
         if request.param == "local":
-            made = local.Backplane()
+            made = local.LocalBackplane()
         else:
             server = request.getfixturevalue("redis")
             server.call("FLUSHALL")
@@ -49,7 +49,7 @@ def backplane(request):
 
 
 def room() -> Room:
-    return Room("Taskmaster", 10, Changes(lambda: None, "Taskmaster"))
+    return Room("Taskmaster", 10, PresenceTracker(lambda: None, "Taskmaster"))
 
 
 @on_loop

@@ -10,7 +10,7 @@ import pytest
 
 from tests.backplane.nodes import QUICK, Node, on_loop, texts, until
 from tests.backplane.redis_server import Proxy, RedisServer, needs_redis
-from webchat.backplane.redis import Backplane
+from webchat.backplane.redis import RedisBackplane
 from webchat.chat.errors import BadCredentials, NameTaken
 from webchat.chat.events import ChatMessage, Join, Notice, Part, Presence, Rename, Type, Typing
 from webchat.codecs.node import Codec, Moved, Said
@@ -342,7 +342,7 @@ async def until_let_in(node, name, within=5.0):
             await asyncio.sleep(0.02)
 
 
-class Forgetful(Backplane):
+class Forgetful(RedisBackplane):
     """Loses differences on the way while `loses` is set."""
 
     loses = False

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from itertools import count
 from typing import Any
 
-from webchat.backplane.local import Backplane
+from webchat.backplane.local import LocalBackplane
 from webchat.chat.accounts import demo_accounts
 from webchat.chat.events import Event, Login
 from webchat.chat.hub import Hub
@@ -76,7 +76,8 @@ class Chat:
 
     def __init__(self, accounts=None, backplane=None, **settings):
         self.clock = Clock()
-        self.hub = Hub(accounts or demo_accounts(run=immediately), backplane or Backplane(), self.clock, **settings)
+        self.hub = Hub(accounts or demo_accounts(run=immediately), backplane or LocalBackplane(), self.clock,
+                       **settings)
 
     def open(self, echo: bool = True, encode=as_it_is) -> Session:
         return self.hub.open(encode=encode, outlet=Outlet(), address="127.0.0.1", echo=echo)

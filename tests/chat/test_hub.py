@@ -5,9 +5,17 @@ import gc
 import pytest
 
 from tests.chat.fakes import Chat, Outlet
-from webchat.backplane.local import Backplane
+from webchat.backplane.local import LocalBackplane
 from webchat.chat.errors import (
-    BadCredentials, BadMessage, BadName, LoginRequired, NameTaken, NoSuchUser, NotAMember, NotInRoom, ServerFull,
+    BadCredentials,
+    BadMessage,
+    BadName,
+    LoginRequired,
+    NameTaken,
+    NoSuchUser,
+    NotAMember,
+    NotInRoom,
+    ServerFull,
     SlowDown,
 )
 from webchat.chat.events import ChatMessage, Join, Login, Part, Presence, Rename, Say, Tell, Type, Typing, Welcome
@@ -95,7 +103,7 @@ class TestLogin:
         assert chat.hub.people.shown() == ("ada",)
 
     def test_a_connection_that_ends_during_its_login_leaves_nothing(self):
-        class Slow(Backplane):
+        class Slow(LocalBackplane):
             async def claim(self, *args):
                 chat.hub.close(session)
                 return await super().claim(*args)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from webchat.clients.colours import PALETTE, Colours
-from webchat.clients.screen import GREY
+from webchat.clients.terminal.screen import GREY
 
 
 def luminance(colour: str) -> float:

@@ -12,9 +12,9 @@ from webchat.codecs.braces import (
     BraceDecoder,
     BraceListener,
     Clients,
-    Foreign,
     Leave,
     Message,
+    OtherProtocol,
     Overlong,
     Registered,
     ServerLine,
@@ -203,7 +203,7 @@ class TestBadBytes:
 
     @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01"])
     def test_a_browser_or_tls_is_recognised(self, data):
-        assert items_of([data]) == [Foreign()]
+        assert items_of([data]) == [OtherProtocol()]
 
 
 class TestSending:

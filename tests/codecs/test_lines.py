@@ -9,7 +9,8 @@ from webchat.chat.errors import BadCredentials, SlowDown
 from webchat.chat.events import ChatMessage, Login, Notice, Presence, Typing
 from webchat.codecs import lines
 from webchat.codecs.commands import parse
-from webchat.codecs.lines import CRLF, LF, Answer, Foreign, Heard, Line, LineDecoder, LineListener, Overlong, heard
+from webchat.codecs.lines import CRLF, LF, Answer, Heard, Line, LineDecoder, LineListener, heard
+from webchat.codecs.stream_input import OtherProtocol, Overlong
 
 CORPUS = [
     (b"Hugo\n", [Line("Hugo")]),
@@ -136,13 +137,13 @@ class TestTooLong:
         assert decoder.idle() == [Line("next")]
 
 
-class TestForeign:
+class TestOtherProtocol:
     @pytest.mark.parametrize(
         "data", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"POST /a HTTP/1.0\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
                  b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"OPTIONS sip:nm SIP/2.0\r\n"])
     def test_a_browser_or_tls_is_recognised_on_its_first_line(self, data):
-        assert items_of([data]) == [Foreign()]
-        assert items_of(byte_by_byte(data))[0] == Foreign()
+        assert items_of([data]) == [OtherProtocol()]
+        assert items_of(byte_by_byte(data))[0] == OtherProtocol()
 
     def test_the_same_words_later_are_a_text_like_any_other(self):
         assert items_of([b"Hugo\nGET / HTTP/1.1\n"]) == [Line("Hugo"), Line("GET / HTTP/1.1")]

@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 
 from webchat.chat.events import ChatMessage, Typing
 from webchat.codecs import node
-from webchat.codecs.node import (
-    Ask, Beat, Codec, Farewell, Held, Hinted, Junk, Moved, Occupants, Said, State,
-)
+from webchat.codecs.node import Ask, Beat, Codec, Farewell, Held, Hinted, Junk, Moved, Occupants, Said, State
 
 HERE, THERE = "0" * 16, "f" * 16
 CHANNEL = "webchat:all"

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.codecs.splits import byte_by_byte, cut, random_cuts
-from webchat.chat.errors import ProtocolViolation
 from webchat.codecs.telnet import HERE, SUBNEGOTIATION_LIMIT, Telnet, erased
+from webchat.net.errors import ProtocolViolation
 
 CORPUS = [
     ("plain text", b"hello\r\n", b"hello\r\n", b""),

@@ -8,12 +8,12 @@ import struct
 from tornado.testing import AsyncTestCase, bind_unused_port
 
 from tests.chat.fakes import immediately
-from webchat.backplane.local import Backplane
+from webchat.backplane.local import LocalBackplane
 from webchat.chat.accounts import demo_accounts
 from webchat.chat.hub import Hub
 from webchat.gateways.braces import BraceServer
 from webchat.gateways.lines import LineServer
-from webchat.gateways.outbox import Outbox
+from webchat.net.outbox import Outbox
 
 PATIENCE = 15.0
 """Seconds after which something that does not come is missing; a busy machine is no failure."""
@@ -89,7 +89,7 @@ class DoorTest(AsyncTestCase):
 
     def setUp(self):
         super().setUp()
-        self.hub = Hub(demo_accounts(run=immediately), Backplane(), self.io_loop.asyncio_loop, **self.settings)
+        self.hub = Hub(demo_accounts(run=immediately), LocalBackplane(), self.io_loop.asyncio_loop, **self.settings)
         self.outbox = Outbox(limit=self.limit, patience=self.patience)
         self.doors = []
         self.peers = []

@@ -15,19 +15,19 @@ from pathlib import Path
 from tornado.netutil import bind_sockets
 
 from tests.chat.fakes import immediately
-from webchat.backplane.local import Backplane
+from webchat.backplane.local import LocalBackplane
 from webchat.chat.accounts import demo_accounts
 from webchat.chat.hub import Hub
 from webchat.gateways.braces import BraceServer
 from webchat.gateways.lines import LineServer
-from webchat.gateways.outbox import Outbox
+from webchat.net.outbox import Outbox
 
 
 async def main(descriptors: int | None = None) -> None:
     if descriptors:
         resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
     loop = asyncio.get_running_loop()
-    hub, outbox = Hub(demo_accounts(run=immediately), Backplane(), loop), Outbox()
+    hub, outbox = Hub(demo_accounts(run=immediately), LocalBackplane(), loop), Outbox()
     for door in (LineServer(hub, outbox), BraceServer(hub, outbox)):
         sockets = bind_sockets(0, "127.0.0.1")
         door.add_sockets(sockets)

@@ -11,9 +11,10 @@ import pytest
 from tornado.testing import AsyncHTTPTestCase
 from tornado.web import Application
 
-from webchat.gateways import assets, pages
-from webchat.gateways.metrics import Metrics
-from webchat.gateways.proxies import Proxies
+from webchat.gateways import monitoring, pages
+from webchat.gateways.monitoring import Metrics
+from webchat.net import assets
+from webchat.net.proxies import Proxies
 
 INDEX = b"""<!doctype html>
 <link rel="stylesheet" href="style.css"><link rel="help" href="https://elsewhere.example/"><a href="#top">top</a>
@@ -46,8 +47,8 @@ class PagesCase(AsyncHTTPTestCase):
         return {}
 
     def get_app(self):
-        rules = pages.routes(health=lambda: self.health, registry=self.metrics.registry, static_root=self.root,
-                             **self.options())
+        rules = [*pages.routes(self.root), *monitoring.routes(health=lambda: self.health,
+                                                              registry=self.metrics.registry, **self.options())]
         return Application(rules, default_handler_class=pages.NotFound, log_function=lambda handler: None)
 
     def ask(self, path, *, gzip=False, method="GET", **headers):
@@ -71,7 +72,7 @@ class EntryTest(PagesCase):
     def test_the_icon_is_where_browsers_look_for_it_unasked(self):
         answer = self.ask("/favicon.ico")
         assert (answer.code, answer.headers["Location"]) == (302, "/chat/favicon.svg")
-        assert (assets.static_root() / "chat/favicon.svg").exists()
+        assert (pages.find_static_root() / "chat/favicon.svg").exists()
 
     def test_the_page_is_html_in_utf_8_and_asked_about_each_time(self):
         answer = self.ask("/chat/index.html")

@@ -9,7 +9,7 @@ from tornado.testing import gen_test
 
 from tests.gateways.doors import DoorTest
 from webchat.codecs.lines import LINE_LIMIT
-from webchat.gateways.accept import KEEPALIVE
+from webchat.net.accept import KEEPALIVE
 
 
 class Lines:

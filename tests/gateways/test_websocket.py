@@ -11,13 +11,14 @@ from tornado.websocket import websocket_connect
 
 from tests.chat.fakes import immediately
 from tests.frames import CLOSE, CONTINUATION, PING, TEXT, masked
-from webchat.backplane.local import Backplane
+from webchat.backplane.local import LocalBackplane
 from webchat.chat.accounts import demo_accounts
 from webchat.chat.hub import Hub
+from webchat.codecs import json_events
 from webchat.gateways import websocket
-from webchat.gateways.origins import Origins
-from webchat.gateways.outbox import Outbox
-from webchat.gateways.proxies import Proxies
+from webchat.net.origins import Origins
+from webchat.net.outbox import Outbox
+from webchat.net.proxies import Proxies
 
 ROOM = "Taskmaster"
 
@@ -72,7 +73,7 @@ class DoorTest(AsyncHTTPTestCase):
     message_rate = 0
 
     def get_app(self):
-        self.hub = Hub(demo_accounts(run=immediately), Backplane(), self.io_loop.asyncio_loop,
+        self.hub = Hub(demo_accounts(run=immediately), LocalBackplane(), self.io_loop.asyncio_loop,
                        message_rate=self.message_rate)
         self.door = websocket.WebSocketDoor(self.hub, Outbox(), Origins(["https://friend.example"]), Proxies(),
                                             self.login_time)
@@ -268,7 +269,7 @@ class Strangers(DoorTest):
     @gen_test
     async def test_an_oversized_message_closes_with_1009(self):
         ada = await self.login("ada")
-        await ada.raw("x" * (websocket.MAX_MESSAGE + 1))
+        await ada.raw("x" * (json_events.MAX_REQUEST + 1))
         assert await ada.closed() == 1009
         assert not self.hub.sessions
 

@@ -5,8 +5,8 @@
 
 import pytest
 
-from tests.clients.qt import app, door, sit, until  # noqa: F401
-from webchat.clients.desktop import BRACES_PORT, main
+from tests.clients.desktop.qt import app, door, sit, until  # noqa: F401
+from webchat.clients.desktop.main import BRACES_PORT, main
 
 pytestmark = pytest.mark.usefixtures("app")
 

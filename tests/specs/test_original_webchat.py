@@ -15,7 +15,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import expect
 
-from tests.gateways.test_socketio_clients import modules
+from tests.net.socketio.test_clients import modules
 from tests.page.browser import COMMAND, Server, Visitor
 from tests.program import PATIENCE
 from tests.stock import Stock

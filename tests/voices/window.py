@@ -5,10 +5,10 @@ import re
 from PyQt5.QtCore import QEventLoop, QTimer
 from PyQt5.QtWidgets import QApplication
 
-from tests.clients.qt import Sitter
+from tests.clients.desktop.qt import Sitter
 from tests.program import Program
 from tests.voices.voice import Reader
-from webchat.clients.desktop import application
+from webchat.clients.desktop.main import application
 
 _application: QApplication | None = None
 """Qt has one for all tests, and nobody may let it go."""

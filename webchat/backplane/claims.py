@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable
 from redis.exceptions import ResponseError
 
 from webchat.backplane import scripts
-from webchat.backplane.link import Link, Timing, Unreachable
 from webchat.backplane.local import new_token
 from webchat.backplane.nodes import Nodes
+from webchat.backplane.redis_client import Link, Timing, Unreachable
 from webchat.chat.errors import Degraded, NameTaken
 from webchat.chat.events import Notice
 from webchat.chat.names import Name

@@ -21,12 +21,8 @@ def new_token(shown: str) -> str:
     return shown if TOKEN.fullmatch(shown) else secrets.token_urlsafe(16)
 
 
-class Backplane:
-    """What joins a hub to others; here, to none. Every backplane keeps this contract.
-
-    Only `claim`, `recognises` and `enter` may take time. The others never block and never raise, whatever has become
-    of the network.
-    """
+class LocalBackplane:
+    """Joins a hub to nothing: see `webchat.backplane.contract.Backplane`."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()  # of what `/metrics` shows of the others

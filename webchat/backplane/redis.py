@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from webchat.backplane.claims import LIFE, Claims
-from webchat.backplane.link import Command, Link, Timing
 from webchat.backplane.nodes import Nodes
+from webchat.backplane.redis_client import Command, Link, Timing
 from webchat.backplane.rooms import Rooms
 from webchat.chat.errors import Degraded
 from webchat.chat.events import ChatMessage, Event, Typing
@@ -37,8 +37,8 @@ COUNTS = ("published", "received", "dropped", "junk", "reconnects", "refused")
 ROOM, USER = "room:", "user:"
 
 
-class Backplane:
-    """See `webchat.backplane.local.Backplane` for the contract.
+class RedisBackplane:
+    """See `webchat.backplane.contract.Backplane` for the contract.
 
     `key` signs what nodes tell each other. `counts` since the start: items `published`, `received` and `dropped` (not
     sent, because Redis was away or too slow), frames that were `junk` (not of a node of ours), `reconnects`, and

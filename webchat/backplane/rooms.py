@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from redis.exceptions import ResponseError
 
 from webchat.backplane import scripts
-from webchat.backplane.link import Command, Link, Unreachable
 from webchat.backplane.nodes import Nodes
+from webchat.backplane.redis_client import Command, Link, Unreachable
 from webchat.chat.events import ChatMessage
 from webchat.chat.room import Room
 from webchat.codecs.node import Codec, Item, Junk, Occupants

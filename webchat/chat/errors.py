@@ -17,7 +17,7 @@
       Degraded                  degraded
 
 Each carries a stable `code` for programs and a sentence for people. A client that breaks its protocol's framing gets
-a `ProtocolViolation` instead: its connection is closed with a reason.
+a `webchat.net.errors.ProtocolViolation` instead: its connection is closed with a reason.
 """
 
 
@@ -104,14 +104,3 @@ class ServerFull(ChatError):
 class Degraded(ChatError):
     code = "degraded"
     sentence = "New names cannot be given out for the moment; try again soon."
-
-
-class ProtocolViolation(Exception):
-    """Bytes that break a protocol's framing: the connection is closed, with this reason.
-
-    `status` is the WebSocket close code (RFC 6455 section 7.4.1) for the doors that have one.
-    """
-
-    def __init__(self, reason: str, status: int = 1002):
-        super().__init__(reason)
-        self.status = status

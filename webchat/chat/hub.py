@@ -10,19 +10,42 @@ from typing import Any
 
 from webchat.chat import names
 from webchat.chat.accounts import Account, Accounts
-from webchat.chat.changes import Changes
+from webchat.chat.audience import Audience, Outlet
 from webchat.chat.errors import (
-    BadMessage, ChatError, LoginRequired, NameTaken, NoSuchUser, NotAMember, NotInRoom, ServerFull, SlowDown,
+    BadMessage,
+    ChatError,
+    LoginRequired,
+    NameTaken,
+    NoSuchUser,
+    NotAMember,
+    NotInRoom,
+    ServerFull,
+    SlowDown,
 )
 from webchat.chat.events import (
-    ChatMessage, Command, Event, Join, Joined, Login, Notice, Part, Receipt, Rename, Say, Sent, Tell, Type, Typing,
+    ChatMessage,
+    Command,
+    Event,
+    Join,
+    Joined,
+    Login,
+    Notice,
+    Part,
+    Receipt,
+    Rename,
+    Say,
+    Sent,
+    Tell,
+    Type,
+    Typing,
     Welcome,
 )
 from webchat.chat.ids import Ids
 from webchat.chat.limits import TokenBucket
 from webchat.chat.people import People, Person
+from webchat.chat.presence import PresenceTracker
 from webchat.chat.room import Room, meant
-from webchat.chat.session import Audience, Outlet, Session
+from webchat.chat.session import Session
 from webchat.chat.texts import clean
 
 GATHERING = 0.09
@@ -46,7 +69,7 @@ def user_channel(key: str) -> str:
 class Hub:
     """The chat of one process.
 
-    `backplane` joins it to others (see `webchat.backplane.local.Backplane` for its contract). `clock` gives `time()`
+    `backplane` joins it to others (see `webchat.backplane.contract.Backplane` for its contract). `clock` gives `time()`
     (seconds, any origin) and `call_later(seconds, callable)`, as an asyncio loop does. `message_rate` is messages a
     second and user (0: no limit), `history` messages a room, `capacity` connections at once (0: no limit). `messages`
     counts what was said, by whom it was for, and `refusals` what was not done, by code.
@@ -57,7 +80,7 @@ class Hub:
         self.accounts = accounts
         self.sessions: set[Session] = set()
         self.everyone = Audience()
-        self.people = People(Changes(lambda: clock.call_later(GATHERING, self.tell_presence)))
+        self.people = People(PresenceTracker(lambda: clock.call_later(GATHERING, self.tell_presence)))
         self.rooms: dict[str, Room] = {}
         self.messages: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
@@ -168,7 +191,7 @@ class Hub:
         session.person = person
         self.people.add(person, session)
         self.everyone.add(session)
-        self.people.changes.up_to_date(session)
+        self.people.presence.up_to_date(session)
         return Welcome(person.shown, person.authenticated, self.people.shown(), self._groups(person), person.token)
 
     async def _rename(self, session: Session, command: Rename) -> Welcome:
@@ -177,7 +200,7 @@ class Hub:
         if person is before:
             if not person.authenticated:
                 self.people.rename(person, names.parse(command.username))
-                self.people.changes.up_to_date(session)
+                self.people.presence.up_to_date(session)
             return Welcome(person.shown, person.authenticated, self.people.shown(), self._groups(person), person.token)
         self._leave(session, before)
         return self._enter(session, person)
@@ -187,7 +210,7 @@ class Hub:
             self._leave_room(session, room)
         session.person = None
         self.everyone.discard(session)
-        self.people.changes.forget(session)
+        self.people.presence.forget(session)
         self.people.remove(person, session)
         self._release(person.key)
 
@@ -279,7 +302,7 @@ class Hub:
             session.rooms[name] = room
             room.enter(session, person.shown)
             self._backplane.occupants(room)
-        room.changes.up_to_date(session)
+        room.presence.up_to_date(session)
         return Joined(name, room.members(), room.history)
 
     async def _part(self, session: Session, command: Part) -> None:
@@ -288,8 +311,8 @@ class Hub:
 
     def _new_room(self, name: str) -> Room:
         def schedule() -> None:
-            self._clock.call_later(GATHERING, lambda: room.changes.tell(room.sessions))
-        room = Room(name, self._history, Changes(schedule, name))
+            self._clock.call_later(GATHERING, lambda: room.presence.tell(room.sessions))
+        room = Room(name, self._history, PresenceTracker(schedule, name))
         return room
 
     def _leave_room(self, session: Session, room: Room) -> None:
@@ -317,14 +340,14 @@ class Hub:
 
     def tell_presence(self) -> None:
         """Tell everybody who came and who left since this was last done."""
-        self.people.changes.tell(self.everyone)
+        self.people.presence.tell(self.everyone)
 
     def _introduce(self, shown: str, room: Room | None = None) -> None:
         """Whoever speaks is introduced before his first word is heard."""
-        if self.people.changes.has_joined(shown):
+        if self.people.presence.has_joined(shown):
             self.tell_presence()
-        if room and room.changes.has_joined(shown):
-            room.changes.tell(room.sessions)
+        if room and room.presence.has_joined(shown):
+            room.presence.tell(room.sessions)
 
     # What other processes say (called by the backplane).
 
@@ -340,12 +363,12 @@ class Hub:
             person = Person(name, authenticated, TokenBucket(self._message_rate, 2 * self._message_rate))
         elif person.name.text != name.text:
             self.people.rename(person, name)
-        self.people.add(person, node)
+        self.people.add_node(person, node)
 
     def remote_left(self, node: str, key: str) -> None:
         """Somebody has no connection to that node any more."""
         if person := self.people.find(key):
-            self.people.remove(person, node)
+            self.people.remove_node(person, node)
 
     def remote_event(self, event: Event, channel: str) -> None:
         """Something was said on another node."""
@@ -367,7 +390,7 @@ class Hub:
     def evict(self, key: str, notice: Notice) -> None:
         """Somebody else took this name while we were cut off: our connections of that name give way."""
         if person := self.people.find(key):
-            for session in list(person.sessions):
+            for session in [session for session in self.sessions if session.person is person]:
                 session.send(notice)
                 self.close(session)
                 session.outlet.close("")
@@ -376,7 +399,7 @@ class Hub:
         """The guest's name has become an account's: he gives way, here and in what we know of other nodes."""
         self.evict(guest.key, Notice(NameTaken.code, "This name belongs to an account now."))
         for node in list(guest.nodes):
-            self.people.remove(guest, node)
+            self.people.remove_node(guest, node)
 
     # What every command starts with.
 

@@ -3,6 +3,15 @@
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 
+LOGIN_TIME = 10.0
+"""Seconds that a program has for its login."""
+
+TYPED_LOGIN_TIME = 60.0
+"""Seconds without a complete line after which a connection without a name is closed; a person types it by hand."""
+
+LOGIN_TRIES = 10
+"""Refused logins after which a connection is closed."""
+
 
 class TokenBucket:
     """Lets `burst` things through at once (at least one), and `rate` a second in the long run; rate 0 is no limit."""

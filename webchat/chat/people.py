@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from webchat.chat.changes import Changes
+from webchat.chat.audience import Audience, Listener
 from webchat.chat.limits import TokenBucket
 from webchat.chat.names import Name
-from webchat.chat.session import Audience, Session
+from webchat.chat.presence import PresenceTracker
 
 
 class Person:
@@ -38,8 +38,8 @@ class Person:
 class People:
     """The people who are here, by the key of their names, and what changed among them."""
 
-    def __init__(self, changes: Changes):
-        self.changes = changes
+    def __init__(self, presence: PresenceTracker):
+        self.presence = presence
         self._by_key: dict[str, Person] = {}
         self._names: dict[str, str] = {}  # shown, by key: a newcomer's welcome has them all
         self._shown: tuple[str, ...] | None = ()
@@ -53,23 +53,33 @@ class People:
             self._shown = tuple(self._names.values())
         return self._shown
 
-    def add(self, person: Person, source: Session | str) -> None:
-        """He has a connection more: one of this process (a session), or any to another (that node's id)."""
+    def add(self, person: Person, connection: Listener) -> None:
+        """Add a connection to this process; the person is here from the first one on."""
+        self._arrive(person)
+        person.sessions.add(connection)
+
+    def remove(self, person: Person, connection: Listener) -> None:
+        """Remove a connection; drop the person after the last one."""
+        person.sessions.discard(connection)
+        self._drop_if_gone(person)
+
+    def add_node(self, person: Person, node: str) -> None:
+        """The person is connected to another process, the node of that id."""
+        self._arrive(person)
+        person.nodes.add(node)
+
+    def remove_node(self, person: Person, node: str) -> None:
+        """The person is not connected to that node any more."""
+        person.nodes.discard(node)
+        self._drop_if_gone(person)
+
+    def _arrive(self, person: Person) -> None:
         if person.key not in self._by_key:
             self._by_key[person.key] = person
             self._names[person.key] = person.shown
             self._changed(joined=person.shown)
-        if isinstance(source, Session):
-            person.sessions.add(source)
-        else:
-            person.nodes.add(source)
 
-    def remove(self, person: Person, source: Session | str) -> None:
-        """He has that connection no more; with the last one he is gone."""
-        if isinstance(source, Session):
-            person.sessions.discard(source)
-        else:
-            person.nodes.discard(source)
+    def _drop_if_gone(self, person: Person) -> None:
         if not person.sessions and not person.nodes and self._by_key.get(person.key) is person:
             del self._by_key[person.key], self._names[person.key]
             self._changed(left=person.shown)
@@ -94,6 +104,6 @@ class People:
     def _changed(self, joined: str | None = None, left: str | None = None) -> None:
         self._shown = None
         if left is not None:
-            self.changes.left(left)
+            self.presence.left(left)
         if joined is not None:
-            self.changes.joined(joined)
+            self.presence.joined(joined)

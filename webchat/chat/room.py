@@ -3,9 +3,9 @@
 from collections import Counter, deque
 from collections.abc import Iterable
 
-from webchat.chat.changes import Changes
+from webchat.chat.audience import Audience, Listener
 from webchat.chat.events import ChatMessage
-from webchat.chat.session import Audience, Session
+from webchat.chat.presence import PresenceTracker
 
 
 class Room:
@@ -15,10 +15,10 @@ class Room:
     of those who joined there.
     """
 
-    def __init__(self, name: str, history: int, changes: Changes):
+    def __init__(self, name: str, history: int, presence: PresenceTracker):
         self.name = name
         self.limit = history
-        self.changes = changes
+        self.presence = presence
         self.sessions = Audience()
         self.elsewhere: dict[str, frozenset[str]] = {}
         self._last: deque[ChatMessage] = deque(maxlen=history)
@@ -53,21 +53,21 @@ class Room:
         """The shown names of those who joined through this process."""
         return frozenset(self._here)
 
-    def enter(self, session: Session, shown: str) -> None:
+    def enter(self, session: Listener, shown: str) -> None:
         present = self._present(shown)
         self.sessions.add(session)
         self._here[shown] += 1
         if not present:
-            self.changes.joined(shown)
+            self.presence.joined(shown)
 
-    def leave(self, session: Session, shown: str) -> None:
+    def leave(self, session: Listener, shown: str) -> None:
         self.sessions.discard(session)
-        self.changes.forget(session)
+        self.presence.forget(session)
         self._here[shown] -= 1
         if not self._here[shown]:
             del self._here[shown]
         if not self._present(shown):
-            self.changes.left(shown)
+            self.presence.left(shown)
 
     def set_elsewhere(self, node: str, names: frozenset[str]) -> None:
         """Those who joined on another node are now exactly these."""
@@ -78,9 +78,9 @@ class Room:
             self.elsewhere.pop(node, None)
         after = set(self.members())
         for name in sorted(before - after):
-            self.changes.left(name)
+            self.presence.left(name)
         for name in sorted(after - before):
-            self.changes.joined(name)
+            self.presence.joined(name)
 
     def _present(self, shown: str) -> bool:
         return shown in self._here or any(shown in names for names in self.elsewhere.values())

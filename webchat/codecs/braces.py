@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from webchat.chat.errors import ChatError
 from webchat.chat.events import ChatMessage, Command, Event, Login, Notice, Presence, Say, Tell, Welcome
-from webchat.codecs.foreign import is_foreign
+from webchat.codecs.stream_input import OtherProtocol, Overlong, is_other_protocol
 
 FRAME_LIMIT = 16 * 1024
 """Characters of a frame; a text of 4,096 always fits."""
@@ -46,16 +46,6 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
-class Overlong:
-    """A frame that passed the limit; what is left of it is not read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Foreign:
-    """This is no chat client: a browser, or somebody who speaks TLS."""
-
-
-@dataclass(frozen=True, slots=True)
 class Stray:
     """Text with no header before it."""
 
@@ -65,7 +55,7 @@ class Who:
     """`{CLIENTS}`: who is here?"""
 
 
-Item = Command | Leave | Who | Overlong | Foreign | Stray
+Item = Command | Leave | Who | Overlong | OtherProtocol | Stray
 
 
 class BraceDecoder:
@@ -122,9 +112,9 @@ class BraceDecoder:
         return bool(self._utf8.getstate()[0])
 
     def _frames(self) -> Iterator[Item]:
-        if not self._started and is_foreign(self._buffer.encode()):
+        if not self._started and is_other_protocol(self._buffer.encode()):
             self._buffer = ""
-            yield Foreign()
+            yield OtherProtocol()
             return
         at = 0
         for start in self._starts():

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from webchat.chat.errors import BadCredentials, ChatError
 from webchat.chat.events import ChatMessage, Event, Notice, Presence
-from webchat.codecs.foreign import is_foreign
+from webchat.codecs.stream_input import OtherProtocol, Overlong, is_other_protocol
 from webchat.codecs.telnet import Telnet, erased
 
 LINE_LIMIT = 16 * 1024
@@ -49,23 +49,13 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Overlong:
-    """A line that passed the limit; what is left of it is not read."""
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """Bytes to send back as they are: telnet's own business."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Foreign:
-    """This is no chat client: a browser, or somebody who speaks TLS."""
-
-
-Item = Line | Overlong | Answer | Foreign
+Item = Line | Overlong | Answer | OtherProtocol
 
 
 class LineDecoder:
@@ -124,9 +114,9 @@ class LineDecoder:
         return [_line(rest)] if rest else []
 
     def _lines(self, scan: int) -> Iterator[Item]:
-        if not self._ended_lines and not self._cut_lines and is_foreign(self._buffer):
+        if not self._ended_lines and not self._cut_lines and is_other_protocol(self._buffer):
             self._buffer.clear()
-            yield Foreign()
+            yield OtherProtocol()
             return
         at = 0
         # A CR at the very end may be the first half of an ending; it stays in the buffer like any unfinished line.

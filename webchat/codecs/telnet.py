@@ -6,7 +6,7 @@ away everything that it receives until that is answered (RFC 860).
 
 import re
 
-from webchat.chat.errors import ProtocolViolation
+from webchat.net.errors import ProtocolViolation
 
 IAC, DONT, DO, WONT, WILL, SB, SE = 255, 254, 253, 252, 251, 250, 240
 ERASE_CHARACTER, ERASE_LINE, ARE_YOU_THERE = 247, 248, 246

@@ -9,8 +9,9 @@ from webchat.chat.events import Login, Rename
 from webchat.chat.hub import GATHERING
 from webchat.codecs import braces
 from webchat.codecs.braces import Burst
-from webchat.gateways.outbox import SendQueue
+from webchat.codecs.stream_input import OtherProtocol, Overlong
 from webchat.gateways.tcp import Connection, Door
+from webchat.net.outbox import SendQueue
 
 GAP = 0.05
 """Seconds between two messages to a client that tells them apart by time alone."""
@@ -128,11 +129,11 @@ class BraceConnection(Connection):
                 self.close()
             case braces.Who():
                 self._send_roster()
-            case braces.Overlong():
+            case Overlong():
                 raise TooLong("That message was too long, and has not been said.")
             case braces.Stray():
                 raise BadMessage("A message begins with ALL, or a name, in braces.")
-            case braces.Foreign():
+            case OtherProtocol():
                 self.abort()
             case _:
                 await self.hub.handle(self.session, item)
@@ -169,12 +170,12 @@ class BraceConnection(Connection):
 
     def _check_later(self) -> None:
         """Somebody in the list may go before it is told that he came; then neither is, and the list is wrong."""
-        if self._check is None and self.hub.people.changes.pending:
+        if self._check is None and self.hub.people.presence.pending:
             self._check = asyncio.get_running_loop().call_later(GATHERING, self._check_roster)
 
     def _check_roster(self) -> None:
         self._check = None
-        if self.hub.people.changes.pending:
+        if self.hub.people.presence.pending:
             self._check_later()
         elif self._listed != self.hub.people.shown():
             self._send_roster()

@@ -3,16 +3,8 @@
 from webchat.chat.errors import BadCredentials, ChatError, LoginRequired, TooLong
 from webchat.chat.events import Join, Joined, Login, Part, Rename, Say, Tell, Welcome
 from webchat.codecs import lines
-from webchat.codecs.commands import (
-    Help,
-    Quit,
-    Rooms,
-    Users,
-    introduction,
-    parse,
-    usage,
-    without_own_name,
-)
+from webchat.codecs.commands import Help, Quit, Rooms, Users, introduction, parse, usage, without_own_name
+from webchat.codecs.stream_input import OtherProtocol, Overlong
 from webchat.gateways.tcp import Connection, Door
 
 
@@ -50,9 +42,9 @@ class LineConnection(Connection):
                 await self._line(text)
             case lines.Answer(data):
                 self.queue.send(data)
-            case lines.Overlong():
+            case Overlong():
                 raise TooLong("That line was too long, and has not been said.")
-            case lines.Foreign():
+            case OtherProtocol():
                 self.abort()
 
     async def _line(self, text: str) -> None:

@@ -1,19 +1,15 @@
-"""The page and what looks after a server: `/chat/…`, `/healthz` and `/metrics`."""
+"""The page: `/chat/…`, from memory."""
 
-import hmac
-import json
 import re
-from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from tornado.httputil import responses
 from tornado.web import HTTPError, RequestHandler
 
-from webchat.gateways import assets
-from webchat.gateways.proxies import Proxies
+import webchat
+from webchat.net import assets
 
 ENTRY = "index.html"
 HOME = f"/chat/{ENTRY}"
@@ -40,22 +36,23 @@ VERSIONED = re.compile(r"(?P<version>[0-9a-f]{16})/(?P<name>.+)")
 Rule = tuple[str, type[RequestHandler], dict[str, Any]]
 
 
-def routes(*, health: Callable[[], dict[str, Any]], registry: CollectorRegistry, proxies: Proxies | None = None,
-           metrics_token: str | None = None, static_root: Path | None = None) -> list[Rule]:
-    """Tornado rules for everything here; give the application `NotFound` as its `default_handler_class`, too.
+def routes(static_root: Path | None = None) -> list[Rule]:
+    """Tornado rules for the page; give the application `NotFound` as its `default_handler_class`, too.
 
-    `health` returns what `/healthz` says, as JSON, with at least a `status`. `/metrics` shows `registry`: to this
-    machine alone, or, where there is a token, to whoever sends it. Raises FileNotFoundError where the page is missing.
+    `static_root` is the folder that holds `chat/`. Raises FileNotFoundError where the page is missing.
     """
-    tree = assets.load((static_root or assets.static_root()) / "chat", ENTRY)
-    guard = {"registry": registry, "proxies": proxies or Proxies(), "token": metrics_token}
+    tree = assets.load((static_root or find_static_root()) / "chat", ENTRY)
     return [
         (r"/(?:chat/?)?", Lead, {"to": HOME}),
         (r"/favicon\.ico", Lead, {"to": ICON}),
         (r"/chat/(.+)", Page, {"tree": tree}),
-        (r"/healthz", Health, {"health": health}),
-        (r"/metrics", MetricsPage, guard),
     ]
+
+
+def find_static_root() -> Path:
+    """The folder that holds `chat/`: inside the installed package, or beside it in a checkout."""
+    packaged = Path(str(files(webchat))) / "static"
+    return packaged if packaged.is_dir() else Path(webchat.__file__).parents[1] / "static"
 
 
 class Plain(RequestHandler):
@@ -130,39 +127,6 @@ class Page(Plain):
     def compute_etag(self) -> str:
         """The file's own; Tornado compares it with `If-None-Match` and answers 304."""
         return self._etag
-
-
-class Health(Plain):
-    """Always 200: a server that lost its Redis still serves its own people, and a load balancer must keep it."""
-
-    def initialize(self, health: Callable[[], dict[str, Any]]) -> None:
-        self._health = health
-
-    def get(self) -> None:
-        self.set_header("Content-Type", "application/json")
-        self.set_header("Cache-Control", "no-store")
-        self.finish(json.dumps(self._health()) + "\n")
-
-
-class MetricsPage(Plain):
-    """Prometheus' text format, for those who may read it."""
-
-    def initialize(self, registry: CollectorRegistry, proxies: Proxies, token: str | None) -> None:
-        self._registry, self._proxies, self._token = registry, proxies, token
-
-    def get(self) -> None:
-        if not self._allowed():
-            raise HTTPError(403)
-        self.set_header("Content-Type", CONTENT_TYPE_PLAIN_0_0_4)
-        self.set_header("Cache-Control", "no-store")
-        self.finish(generate_latest(self._registry))
-
-    def _allowed(self) -> bool:
-        if self._token is None:
-            return self._proxies.is_local(self.request)
-        scheme, _, given = self.request.headers.get("Authorization", "").partition(" ")
-        sent = given.strip().encode("latin-1")  # as Tornado decoded it
-        return scheme.lower() == "bearer" and hmac.compare_digest(sent, self._token.encode())
 
 
 def _reads_gzip(accept_encoding: str) -> bool:

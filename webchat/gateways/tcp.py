@@ -17,23 +17,19 @@ from typing import Any
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.tcpserver import TCPServer
 
-from webchat.chat.errors import ChatError, ProtocolViolation, ServerFull
+from webchat.chat.errors import ChatError, ServerFull
 from webchat.chat.events import Event
 from webchat.chat.hub import Hub
+from webchat.chat.limits import LOGIN_TRIES, TYPED_LOGIN_TIME
 from webchat.chat.session import Session
-from webchat.gateways.accept import PatientAccept
-from webchat.gateways.outbox import Outbox, SendQueue
+from webchat.net.accept import PatientAccept
+from webchat.net.errors import ProtocolViolation
+from webchat.net.outbox import Outbox, SendQueue
 
 log = logging.getLogger(__name__)
 
 SEGMENT = 32 * 1024
 """Bytes read at once, and thereby the most that one connection can make wait for the chat."""
-
-LOGIN_TIME = 60.0
-"""Seconds without a complete line after which a connection without a name is closed; a person types it by hand."""
-
-LOGIN_TRIES = 10
-"""Refusals after which a connection without a name is closed."""
 
 LINGER = 1.0
 """Seconds that a peer has to take in the last words and close its own side."""
@@ -47,8 +43,8 @@ class Door(PatientAccept, TCPServer):
 
     connection: type[Connection]
 
-    def __init__(self, hub: Hub, outbox: Outbox, *, login_time: float = LOGIN_TIME, login_tries: int = LOGIN_TRIES,
-                 linger: float = LINGER):
+    def __init__(self, hub: Hub, outbox: Outbox, *, login_time: float = TYPED_LOGIN_TIME,
+                 login_tries: int = LOGIN_TRIES, linger: float = LINGER):
         super().__init__(max_buffer_size=4 * SEGMENT, read_chunk_size=SEGMENT)
         self.hub = hub
         self.outbox = outbox

@@ -1,6 +1,6 @@
 """The door for any WebSocket client: one JSON object a text frame, at `/ws`.
 
-It is an ASGI application, so that `webchat.gateways.asgi` holds its clients to RFC 6455 as strictly as Socket.IO's.
+It is an ASGI application, so that `webchat.net.asgi` holds its clients to RFC 6455 as strictly as Socket.IO's.
 """
 
 import asyncio
@@ -14,23 +14,15 @@ from tornado.routing import Rule
 from webchat.chat.errors import BadMessage, ChatError, LoginRequired, ServerFull
 from webchat.chat.events import Event, Joined, Login, Receipt, Welcome
 from webchat.chat.hub import Hub
-from webchat.codecs import vocabulary
-from webchat.codecs.frames import GOING_AWAY, POLICY, text_frame
-from webchat.gateways import asgi
-from webchat.gateways.asgi_websocket import SEND_QUEUE
-from webchat.gateways.origins import Origins
-from webchat.gateways.outbox import Outbox, SendQueue
+from webchat.chat.limits import LOGIN_TIME, LOGIN_TRIES
+from webchat.codecs import json_events
 from webchat.gateways.pages import SECURITY
-from webchat.gateways.proxies import Proxies
-
-LOGIN_TIME = 10.0
-"""Seconds that a client has for its login."""
-
-LOGIN_TRIES = 10
-"""Refused logins after which a connection is closed."""
-
-MAX_MESSAGE = 64 * 1024
-"""Bytes of a message; 4,096 characters, each escaped as a surrogate pair, with room to spare."""
+from webchat.net import asgi
+from webchat.net.asgi.websocket import SEND_QUEUE
+from webchat.net.frames import GOING_AWAY, POLICY, text_frame
+from webchat.net.origins import Origins
+from webchat.net.outbox import Outbox, SendQueue
+from webchat.net.proxies import Proxies
 
 PING_INTERVAL = 20.0
 """Seconds between pings; a peer that has not answered one by the next is gone."""
@@ -38,7 +30,7 @@ PING_INTERVAL = 20.0
 
 def encode(event: Event) -> bytes:
     """An event as the frame that all clients of this door share, WebSocket header included."""
-    name, payload = vocabulary.payload(event)
+    name, payload = json_events.payload(event)
     return _frame({"type": name, **payload})
 
 
@@ -56,7 +48,7 @@ class WebSocketDoor:
 
     def routes(self) -> list[Rule]:
         """For Tornado's application."""
-        return asgi.mount(r"/ws", self._serve, outbox=self.outbox, max_message_size=MAX_MESSAGE,
+        return asgi.mount(r"/ws", self._serve, outbox=self.outbox, max_message_size=json_events.MAX_REQUEST,
                           ping_interval=PING_INTERVAL)
 
     async def _serve(self, scope: dict, receive: Callable[[], Awaitable[dict]], send: Callable) -> None:
@@ -136,7 +128,7 @@ class ChatSocket:
         try:
             request = _decode(text)
             ref = _ref(request)
-            command = vocabulary.command(_type(request), request)
+            command = json_events.command(_type(request), request)
             receipt = await self._hub.handle(self._session, command)
         except ChatError as error:
             self._answer_error(error, ref)
@@ -147,18 +139,18 @@ class ChatSocket:
 
     def _answer(self, receipt: Receipt, ref: str | float | None) -> None:
         if ref is not None:
-            self._send({"type": "ack", "ref": ref, **vocabulary.acknowledgement(receipt)})
+            self._send({"type": "ack", "ref": ref, **json_events.acknowledgement(receipt)})
         match receipt:
             case Welcome():
                 self._deadline.cancel()
                 self._session.send(receipt)
             case Joined(room, members):
-                history = vocabulary.acknowledgement(receipt)["history"]
+                history = json_events.acknowledgement(receipt)["history"]
                 self._send({"type": "history", "room": room, "members": members, "messages": history})
 
     def _answer_error(self, error: ChatError, ref: str | float | None) -> None:
         if ref is not None:
-            self._send({"type": "ack", "ref": ref, **vocabulary.refusal(error)})
+            self._send({"type": "ack", "ref": ref, **json_events.refusal(error)})
         else:
             self._send({"type": "error", "code": error.code, "message": str(error)})
 

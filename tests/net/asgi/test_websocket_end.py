@@ -1,0 +1,267 @@
+"""Every way in which WebSockets through the ASGI bridge end."""
+
+import asyncio
+import gc
+import time
+import weakref
+
+from tornado.testing import gen_test
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.frames import BINARY, CLOSE, PING, PONG, TEXT, masked
+from tests.net.asgi.bridge import CONNECT, TIMEOUT, WebSocketTest, echo
+from webchat.net.asgi.websocket import SEND_QUEUE
+from webchat.net.outbox import Outbox, text_frame
+
+
+class ClosingTest(WebSocketTest):
+    @gen_test
+    async def test_the_clients_close_is_answered_and_told_with_code_and_reason(self):
+        client = await self.open()
+        client.send(masked(CLOSE, b"\x03\xe9bye"))
+        self.assertEqual(await client.read_all(), b"\x88\x02\x03\xe9")
+        self.assertEqual(await self.disconnected(), (1001, "bye"))
+
+    @gen_test
+    async def test_a_close_without_a_code_is_1005(self):
+        client = await self.open()
+        client.send(masked(CLOSE))
+        self.assertEqual(await client.read_all(), b"\x88\x00")
+        self.assertEqual(await self.disconnected(), (1005, ""))
+
+    @gen_test
+    async def test_a_lost_connection_is_1006(self):
+        client = await self.open()
+        client.close()
+        self.assertEqual(await self.disconnected(), (1006, ""))
+
+    @gen_test
+    async def test_the_application_closes_with_code_and_reason_after_what_it_sent(self):
+        async def app(scope, receive, send):
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.send", "text": "last word"})
+            await send({"type": "websocket.close", "code": 4000, "reason": "enough"})
+            with self.assertRaises(OSError):
+                await send({"type": "websocket.send", "text": "too late"})
+
+        self.asgi = app
+        async with connect(self.get_url("/").replace("http", "ws")) as client:
+            self.assertEqual(await client.recv(), "last word")
+            with self.assertRaises(ConnectionClosed):
+                await client.recv()
+            self.assertEqual((client.close_code, client.close_reason), (4000, "enough"))
+
+    @gen_test
+    async def test_nothing_follows_a_close_frame(self):
+        client = await self.open()
+        extension = self.scopes[-1]["extensions"][SEND_QUEUE]
+        extension["queue"].send(text_frame(b"last word"))
+        extension["close"](4000, "enough")
+        extension["queue"].send(text_frame(b"too late"))
+        client.send(masked(CLOSE, b"\x0f\xa0"))
+        self.assertEqual(await client.read_all(), b"\x81\x09last word\x88\x08\x0f\xa0enough")
+
+    @gen_test
+    async def test_an_application_that_ends_closes_with_1000(self):
+        async def app(scope, receive, send):
+            await send({"type": "websocket.accept"})
+
+        self.asgi = app
+        client = await self.open()
+        self.assertEqual(await client.frame(), (CLOSE, b"\x03\xe8"))
+
+    @gen_test
+    async def test_an_application_that_fails_closes_with_1011(self):
+        async def received(event, send):
+            if event["type"] == "websocket.receive":
+                raise ZeroDivisionError
+
+        self.received = received
+        client = await self.open()
+        client.send(masked(TEXT, b"word"))
+        with self.assertLogs("webchat.net.asgi.websocket", "ERROR"):
+            self.assertEqual(await client.frame(), (CLOSE, b"\x03\xf3"))
+
+    @gen_test
+    async def test_messages_behind_our_close_are_dropped_until_the_client_answers_it(self):
+        async def app(scope, receive, send):
+            await send({"type": "websocket.accept"})
+            await receive()
+            await send({"type": "websocket.close"})
+            self.last = await receive()
+            self.over.set()
+
+        self.asgi = app
+        client = await self.open()
+        await client.frame()
+        client.send(masked(TEXT, b"word") + masked(PING) + masked(CLOSE, b"\x03\xe8"))
+        self.assertEqual(await client.read_all(), b"")
+        self.assertEqual(await self.disconnected(), (1000, ""))
+
+    @gen_test
+    async def test_a_client_that_never_answers_our_close_is_cut_off(self):
+        self.patch_close_time(0)
+
+        async def app(scope, receive, send):
+            await send({"type": "websocket.accept"})
+
+        self.asgi = app
+        client = await self.open()
+        self.assertEqual(await client.read_all(), b"\x88\x02\x03\xe8")
+
+    @gen_test
+    async def test_nothing_is_left_when_it_is_over(self):
+        tasks = asyncio.all_tasks()
+        for goodbye in (masked(CLOSE), masked(3), b""):
+            client = await self.open()
+            client.send(goodbye)
+            client.close()
+            await self.disconnected()
+            self.over.clear()
+        while asyncio.all_tasks() - tasks:
+            await asyncio.sleep(0)
+
+
+class KeepAliveTest(WebSocketTest):
+    options = {"ping_interval": 0.05}
+
+    @gen_test
+    async def test_a_client_is_pinged_for_as_long_as_it_answers_and_then_told_why_it_is_cut_off(self):
+        client = await self.open()
+        for _ in range(3):
+            self.assertEqual(await client.frame(), (PING, b""))
+            client.send(masked(PONG))
+        self.assertEqual(await client.frame(), (PING, b""))
+        opcode, payload = await client.frame()
+        self.assertEqual((opcode, payload), (CLOSE, b"\x03\xf3no answer to a ping"))
+        self.assertEqual(await self.disconnected(), (1006, "no answer to a ping"))
+
+
+    def server_side(self):
+        return self.scopes[-1]["extensions"][SEND_QUEUE]["close"].__self__
+
+    @gen_test
+    async def test_a_client_that_has_yet_to_read_what_came_before_the_ping_is_not_cut_off(self):
+        client = await self.open()
+        queue = self.scopes[-1]["extensions"][SEND_QUEUE]["queue"]
+        while not queue.pending:
+            queue.send(text_frame(b"x" * 100_000))
+            queue.write()
+        for _ in range(3):
+            self.server_side()._ping()
+        self.assertFalse(self.server_side()._silent)
+        opcode, payload = await client.frame()
+        self.assertEqual((opcode, len(payload)), (TEXT, 100_000))
+
+    @gen_test
+    async def test_an_answer_that_lay_unread_while_we_were_busy_counts(self):
+        client = await self.open()
+        self.assertEqual(await client.frame(), (PING, b""))
+        client.send(masked(PONG))
+        self.server_side()._ping()  # before this turn of the event loop reads the answer
+        self.assertEqual(await client.frame(), (PING, b""))
+
+    @gen_test
+    async def test_no_ping_is_left_of_a_client_that_went_with_its_handshake(self):
+        async def app(scope, receive, send):
+            (await self.server_stream()).close()  # as when its end is read with its handshake
+            await self.accept(receive, send)
+
+        self.asgi = app
+        client = await self.connect()
+        client.send(CONNECT)
+        self.assertEqual(await self.disconnected(), (1006, ""))
+        reference = weakref.ref(self.server_side())
+        self.scopes.clear()
+        deadline = time.monotonic() + TIMEOUT
+        while reference() and time.monotonic() < deadline:
+            await asyncio.sleep(0)
+            gc.collect()
+        self.assertIsNone(reference())
+
+
+class ViolationTest(WebSocketTest):
+    options = {"max_message_size": 1000}
+
+    async def violate(self, data):
+        client = await self.open()
+        client.send(data)
+        opcode, payload = await client.frame()
+        self.assertEqual(opcode, CLOSE)
+        code = int.from_bytes(payload[:2])
+        self.assertEqual(await self.disconnected(), (code, payload[2:].decode()))
+        return code
+
+    @gen_test
+    async def test_a_malformed_frame_closes_with_1002(self):
+        self.assertEqual(await self.violate(b"\x81\x01x"), 1002)
+
+    @gen_test
+    async def test_text_that_is_not_utf8_closes_with_1007(self):
+        self.assertEqual(await self.violate(masked(TEXT, b"\xff")), 1007)
+
+    @gen_test
+    async def test_a_message_over_the_limit_closes_with_1009(self):
+        self.assertEqual(await self.violate(masked(TEXT, b"x" * 1001)), 1009)
+
+    @gen_test
+    async def test_a_client_that_sends_all_before_it_reads_still_finds_the_reason(self):
+        client = await self.open()
+        await client.send(masked(BINARY, bytes(8 << 20), key=bytes(4)))
+        self.assertEqual((await client.frame())[1][:2], (1009).to_bytes(2))
+
+    @gen_test
+    async def test_a_client_sees_the_end_right_behind_the_reason(self):
+        self.patch_close_time(3600)
+        for data in (b"\x81\x01x", masked(TEXT, b"\xff"), masked(TEXT, b"x" * 1001)):
+            client = await self.open()
+            client.send(data)
+            self.assertEqual((await client.frame())[0], CLOSE)
+            self.assertEqual(await client.read_all(), b"")
+
+    @gen_test
+    async def test_the_stock_client_is_told_the_reason(self):
+        self.patch_close_time(3600)
+        async with connect(self.get_url("/").replace("http", "ws")) as client:
+            await client.send("x" * 1001)
+            with self.assertRaises(ConnectionClosed) as closed:
+                await client.recv()
+            self.assertEqual(closed.exception.rcvd.code, 1009)
+
+    @gen_test
+    async def test_a_message_at_the_limit_passes(self):
+        self.received = echo
+        client = await self.open()
+        client.send(masked(TEXT, b"x" * 1000))
+        self.assertEqual(await client.frame(), (TEXT, b"x" * 1000))
+
+
+class SlowReaderTest(WebSocketTest):
+    """A client that does not read is cut off, with a reason that it finds when it does."""
+
+    options = {"outbox": Outbox(limit=100_000)}
+
+    @gen_test
+    async def test_it_is_told_and_the_application_too(self):
+        async def app(scope, receive, send):
+            await send({"type": "websocket.accept"})
+            queue = scope["extensions"][SEND_QUEUE]["queue"]
+            while not queue.closed:
+                queue.send(text_frame(b"x" * 10_000))
+                await asyncio.sleep(0)
+            self.last = await receive(), await receive()
+            self.last = self.last[1]
+            self.over.set()
+
+        self.asgi = app
+        client = await self.open()
+        reason = "more than 100000 bytes are waiting to be read"
+        self.assertEqual(await self.disconnected(), (1008, reason))
+        opcode, payload = TEXT, b""
+        while opcode == TEXT:
+            opcode, payload = await client.frame()
+            self.assertIn(opcode, (TEXT, CLOSE))
+        self.assertEqual(payload, (1008).to_bytes(2) + reason.encode())
+
+

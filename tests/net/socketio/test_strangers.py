@@ -1,0 +1,372 @@
+"""The Socket.IO server among strangers: hostile frames, refused and broken logins, clients that do not read."""
+
+import asyncio
+import time
+
+from tests.net.realtime import SocketTest, online
+
+DEEP = '42["message",' + "[" * 100_000
+
+
+class HostileTest(SocketTest):
+    """Whatever breaks the protocol closes the connection, though the client answers pings; nothing stays behind."""
+
+    options = {"max_attachments": 2}
+
+    FRAMES = {
+        "not a packet": "4abc",
+        "an empty packet": "4",
+        "an unknown type": "47",
+        "an event that is no list": "42{}",
+        "an event without a name": "42[]",
+        "an event whose name is no string": "42[1]",
+        "no JSON": '42["message"',
+        "a number that is none": "42[\"message\",NaN]",
+        "a malformed id": '42abc["message"]',
+        "a huge id": "42" + "9" * 10_000 + '["message"]',
+        "a huge namespace": "40/" + "x" * 100_000 + ",",
+        "deep nesting": DEEP,
+        "nesting that is deep enough": DEEP[:300] + "]" * 287 + "]",
+        "a CONNECT that is no object": '40["auth"]',
+        "a CONNECT_ERROR": '44{"message":"x"}',
+        "an acknowledgement without id": "43[]",
+        "an acknowledgement that is no list": '431"x"',
+        "a DISCONNECT with a payload": '41["x"]',
+        "the reserved event connect": '42["connect",{}]',
+        "the reserved event disconnect": '42["disconnect","x"]',
+        "the reserved event connect_error": '42["connect_error"]',
+        "the reserved event disconnecting": '42["disconnecting"]',
+        "the reserved event newListener": '42["newListener"]',
+        "the reserved event removeListener": '42["removeListener"]',
+        "a binary event without a count": '45["message"]',
+        "a count on a text event": '421-["message"]',
+        "too many attachments": '453-["message"]',
+        "a huge number of attachments": '45999999999999-["message"]',
+    }
+
+    @online
+    async def test_hostile_frames_close_the_connection_and_leave_nothing(self):
+        for what, frame in self.FRAMES.items():
+            with self.subTest(what):
+                client = await self.join()
+                await client.send_str(frame)
+                code, reason = await self.closed(client)
+                self.assertIn(code, (1002, 1009))
+                self.assertTrue(reason)
+        await self.until(lambda: not self.sockets and not self.tasks())
+        self.assert_nothing_left()
+
+    @online
+    async def test_the_same_frames_end_a_polling_session(self):
+        for what, frame in self.FRAMES.items():
+            with self.subTest(what):
+                sid = await self.open_polling()
+                await self.post(sid, "40")
+                self.assertEqual((await self.post(sid, frame))[0], 400)
+                self.assertEqual((await self.get(sid))[0], 400)
+        self.assert_nothing_left()
+
+    @online
+    async def test_packets_before_connect_close_the_connection(self):
+        for frame in ('42["message"]', "430[]", "41", '42/custom,["message"]', '451-["message"]'):
+            with self.subTest(frame):
+                client = await self.open_websocket()
+                await client.send_str(frame)
+                self.assertEqual(await self.closed(client), (1002, "a packet before CONNECT"))
+        await self.until(lambda: not self.sockets)
+        self.assert_nothing_left()
+
+    @online
+    async def test_a_second_connect_closes_the_connection(self):
+        client = await self.join()
+        await client.send_str("40")
+        self.assertEqual((await self.closed(client))[0], 1002)
+
+    @online
+    async def test_attachments_out_of_place_close_the_connection(self):
+        one = '451-["message",{"_placeholder":true,"num":%s}]'
+        cases = (
+            [b"x"],
+            [one % 0, '42["message"]'],
+            [one % 1, b"x"],
+            [one % -1, b"x"],
+            [one % '"0"', b"x"],
+            [one % "true", b"x"],
+        )
+        for frames in cases:
+            with self.subTest(frames):
+                client = await self.join()
+                for frame in frames:
+                    await (client.send_str(frame) if isinstance(frame, str) else client.send_bytes(frame))
+                self.assertEqual((await self.closed(client))[0], 1002)
+
+    @online
+    async def test_namespaces_are_counted(self):
+        self.server.namespaces = "*"
+        client = await self.open_websocket()
+        for number in range(100):
+            await client.send_str(f"40/{number},")
+            await client.send_str(f"41/{number},")
+        self.assertEqual((await self.closed(client))[0], 1002)
+        await self.until(lambda: not self.sockets)
+        self.assert_nothing_left()
+
+
+class NoAttachmentsTest(SocketTest):
+    options = {"max_attachments": 0}
+
+    @online
+    async def test_binary_packets_can_be_refused_altogether(self):
+        for frame in ('451-["message",{"_placeholder":true,"num":0}]', '461-1[{"_placeholder":true,"num":0}]'):
+            client = await self.join()
+            await client.send_str(frame)
+            self.assertEqual((await self.closed(client))[0], 1009)
+
+
+class ConnectTimeoutTest(SocketTest):
+    options = {"connect_timeout": 0.2, "ping_interval": 0.05, "ping_timeout": 5}
+
+    async def answer_pings(self, client):
+        """(code, reason) of the end, for a client that answers pings until then."""
+        async for message in client:
+            if message.data == "2":
+                await client.send_str("3")
+        return client.close_code
+
+    @online
+    async def test_a_client_that_never_connects_is_cut_off_though_it_answers_pings(self):
+        client = await self.open_websocket()
+        self.assertEqual(await self.answer_pings(client), 1008)
+        await self.until(lambda: not self.sockets and not self.tasks())
+        self.assert_nothing_left()
+
+    @online
+    async def test_a_polling_client_that_never_connects_is_cut_off(self):
+        await self.open_polling()
+        await self.until(lambda: not self.sockets)
+        self.assert_nothing_left()
+
+    @online
+    async def test_a_client_that_has_left_its_last_namespace_is_cut_off(self):
+        client = await self.join()
+        self.assertIsNone(self.server._clients[self.handshake["sid"]].timer)
+        await client.send_str("41")
+        self.assertEqual(await self.answer_pings(client), 1008)
+
+    @online
+    async def test_trying_again_buys_no_time(self):
+        started = time.monotonic()
+        client = await self.open_websocket()
+        async for message in client:
+            if message.data == "2":
+                await client.send_str("3")
+                await client.send_str("40/unknown")
+        self.assertLess(time.monotonic() - started, 2)
+
+    @online
+    async def test_a_handler_that_takes_long_is_waited_for(self):
+        gate = asyncio.Event()
+
+        @self.server.event
+        async def connect(sid, environ):
+            await gate.wait()
+
+        client = await self.open_websocket()
+        await client.send_str("40")
+        (record,) = self.server._clients.values()
+        await self.until(lambda: record.timer.when() < asyncio.get_running_loop().time() - 0.01)
+        gate.set()
+        async with asyncio.timeout(5):
+            while not (await client.receive_str()).startswith("40{"):
+                pass
+
+
+class RefusedTest(SocketTest):
+    options = {"ping_interval": 0.1, "ping_timeout": 5}
+
+    @online
+    async def test_a_refused_client_that_stays_is_cut_off_within_a_second(self):
+        self.server.on("connect", lambda sid, environ, auth=None: False)
+        client = await self.open_websocket()
+        await client.send_str("40")
+        started = time.monotonic()
+        async for message in client:
+            if message.data == "2":
+                await client.send_str("3")
+        self.assertEqual(client.close_code, 1008)
+        self.assertLess(time.monotonic() - started, 1)
+        await self.until(lambda: not self.sockets and not self.tasks())
+        self.assert_nothing_left()
+
+    @online
+    async def test_a_client_that_the_server_disconnects_is_cut_off_too(self):
+        client = await self.join()
+        await self.server.disconnect(client.sid)
+        self.assertEqual(await self.beside_pings(client), "41")
+        async for message in client:
+            if message.data == "2":
+                await client.send_str("3")
+        self.assertEqual(client.close_code, 1008)
+
+    @online
+    async def test_a_refused_client_may_try_again_and_gets_each_message_once(self):
+        verdicts = [False, False, None]
+        self.server.on("connect", lambda sid, environ, auth=None: verdicts.pop(0))
+        client = await self.open_websocket()
+        for _ in range(3):
+            await client.send_str("40")
+            answer = await self.beside_pings(client)
+        self.assertTrue(answer.startswith("40"))
+        await self.server.emit("news")
+        await self.server.emit("end")
+        self.assertEqual([await self.beside_pings(client) for _ in range(2)], ['42["news"]', '42["end"]'])
+
+    @online
+    async def test_a_thousand_refusals_leave_nothing(self):
+        self.server.on("connect", lambda sid, environ, auth=None: False)
+        client = await self.open_websocket()
+        for _ in range(1000):
+            await client.send_str("40")
+            while not (await client.receive_str()).startswith("44"):
+                pass
+        manager = self.server.manager
+        self.assertEqual((self.server._outlets, manager.rooms, manager.pending_connect), ({}, {}, {}))
+        await client.close()
+        await self.until(lambda: not self.sockets and not self.tasks())
+        self.assert_nothing_left()
+
+    @online
+    async def test_a_refused_polling_client_can_read_why(self):
+        self.server.on("connect", lambda sid, environ, auth=None: False)
+        sid = await self.open_polling()
+        await self.post(sid, "40")
+        self.assertEqual(await self.get(sid), (200, '44{"message":"Connection rejected by server"}'))
+        await self.until(lambda: not self.sockets)
+        self.assert_nothing_left()
+
+
+class BrokenHandlersTest(SocketTest):
+    options = {"async_handlers": False}
+
+    @online
+    async def test_a_connect_handler_that_fails_refuses_and_leaves_nothing(self):
+        @self.server.event
+        async def connect(sid, environ, auth):
+            await self.server.enter_room(sid, "room")
+            await self.server.emit("never", to=sid)
+            raise LookupError("secret")
+
+        client = await self.open_websocket()
+        await client.send_str("40")
+        self.assertEqual(await client.receive_str(), '44{"message":"Connection refused by server"}')
+        self.expected_errors = ["connect handler error"]
+        self.assertEqual((self.server.manager.rooms, self.server.manager.pending_connect), ({}, {}))
+        await client.close()
+        await self.until(lambda: not self.sockets)
+        self.assert_nothing_left()
+
+    @online
+    async def test_a_disconnect_handler_that_fails_leaves_nothing(self):
+        for namespace in self.namespaces:
+            self.server.on("disconnect", lambda sid, reason: {}[sid], namespace=namespace)
+        client = await self.join()
+        await client.send_str("40/custom")
+        await client.receive_str()
+        await client.receive_str()
+        await self.server.enter_room(client.sid, "room")
+        await client.close()
+        await self.until(lambda: not self.sockets)
+        self.expected_errors = ["disconnect handler error"] * 2
+        self.assert_nothing_left()
+
+    @online
+    async def test_a_client_that_leaves_while_its_handler_decides_is_reported_as_gone(self):
+        gate, gone = asyncio.Event(), []
+
+        @self.server.event
+        async def connect(sid, environ, auth):
+            await gate.wait()
+
+        self.server.on("disconnect", lambda sid, reason: gone.append(reason))
+        sid = await self.open_polling()
+        post = asyncio.ensure_future(self.post(sid, "40"))
+        await self.until(lambda: self.server._outlets)
+        self.assertEqual((await self.post(sid, "4x"))[0], 400)  # two requests at once end the session
+        gate.set()
+        await post
+        self.assertEqual(gone, ["transport error"])
+        self.assert_nothing_left()
+
+    @online
+    async def test_an_outlet_may_be_closed_while_the_handler_decides(self):
+        @self.server.event
+        async def connect(sid, environ, auth):
+            self.server.outlet(sid).close("not today")
+
+        client = await self.open_websocket()
+        await client.send_str("40")
+        self.assertEqual(await client.receive_str(), '44{"message":"not today"}')
+        await client.close()
+        await self.until(lambda: not self.sockets)
+        self.assert_nothing_left()
+
+
+class StalledTest(SocketTest):
+    options = {"async_handlers": False}
+
+    @online
+    async def test_a_stalled_reader_is_cut_off_alone(self):
+        await self.stall("40")
+        await self.until(lambda: self.server._outlets)
+        (stalled,) = self.server._outlets
+        client = await self.join()
+        while stalled in self.server._outlets:
+            await self.server.emit("news", "x" * 100_000)
+            self.assertEqual(len(await client.receive_str()), len('42["news",""]') + 100_000)
+        self.assertEqual(list(self.server._outlets), [client.sid])
+        self.assertEqual(len(self.server.manager.rooms["/"][None]), 1)
+
+    @online
+    async def test_a_reader_that_resumes_below_the_limit_loses_nothing(self):
+        client = await self.join()
+        protocol = client._response.connection.transport
+        protocol.pause_reading()
+        queue = next(iter(self.sockets.values())).transport._queue
+        number = 0
+        while queue.pending < 700_000:
+            await self.server.emit("news", (number, "x" * 20_000))
+            await asyncio.sleep(0)
+            number += 1
+        await client.send_str('421["message-with-ack"]')
+        await self.until(lambda: queue.pending > 700_000)
+        protocol.resume_reading()
+        got = [await client.receive_str() for _ in range(number + 1)]
+        self.assertEqual([news.split(",")[1] for news in got[:-1]], [str(n) for n in range(number)])
+        self.assertEqual(got[-1], "431[]")
+
+    @online
+    async def test_disconnecting_a_stalled_client_returns_at_once(self):
+        await self.stall("40")
+        await self.until(lambda: self.server._outlets)
+        (stalled,) = self.server._outlets
+        await self.server.emit("news", "x" * 900_000)
+        started = time.monotonic()
+        await self.server.disconnect(stalled)
+        self.assertLess(time.monotonic() - started, 1)
+        self.assertEqual(self.server.manager.rooms, {})
+
+
+class PollingStalledTest(SocketTest):
+    options = {"max_queue": 10_000}
+
+    @online
+    async def test_a_polling_client_that_never_fetches_is_cut_off_at_the_limit(self):
+        sid = await self.open_polling()
+        await self.post(sid, "40")
+        for _ in range(11):
+            await self.server.emit("news", "x" * 1000)
+        await self.until(lambda: not self.sockets)
+        self.assert_nothing_left()
+
+
+del SocketTest  # a base, not a test

@@ -1,0 +1,155 @@
+"""`webchat accounts`: the accounts file is made and changed safely, and no password is ever shown."""
+
+import os
+import stat
+import sys
+
+import pexpect
+import pytest
+from click.testing import CliRunner
+
+from webchat import accounts_command as admin
+from webchat.chat import passwords
+from webchat.chat.accounts_file import read
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "accounts.toml"
+
+
+@pytest.fixture
+def accounts(path):
+    """Runs the command on the file: `accounts("add", "ada", input=…)`; gives its result."""
+    def run(*args, input=None, file=path):
+        return CliRunner().invoke(admin.main, ["--file", str(file), *args], input=input)
+    return run
+
+
+def add(accounts, name, *args, password="secret"):
+    return accounts("add", name, *args, "--password-stdin", input=f"{password}\n")
+
+
+def password_of(path, name):
+    """A function that tells whether something is the password of an account in the file."""
+    account = next(account for account in read(path) if account.name.text == name)
+    return lambda password: passwords.matches(account.hash, password)
+
+
+class TestAdd:
+    def test_makes_the_file_with_an_account_that_a_server_can_use(self, accounts, path):
+        assert add(accounts, "Zoë", "--group", "Lab", "--group", "8 out of 10 cats").exit_code == 0
+        (account,) = read(path)
+        assert (account.name.text, account.rooms) == ("Zoë", ("Lab", "8 out of 10 cats"))
+        assert password_of(path, "Zoë")("secret") and not password_of(path, "Zoë")("other")
+
+    def test_asks_for_the_password_twice(self, accounts, path):
+        assert accounts("add", "ada", input="one\ntwo\nsecret\nsecret\n").exit_code == 0
+        assert password_of(path, "ada")("secret")
+
+    def test_takes_no_password_as_an_argument(self, accounts, path):
+        assert accounts("add", "ada", "secret").exit_code == 2
+        assert not path.exists()
+
+    @pytest.mark.parametrize("args", [("add", "#ada"), ("add", "server"), ("add", "ada", "--group", "a:b")])
+    def test_refuses_bad_names_before_it_asks_for_anything(self, accounts, path, args):
+        result = accounts(*args, input="secret\nsecret\n")
+        assert result.exit_code == 1 and "Password" not in result.output and not path.exists()
+
+    def test_refuses_a_name_that_clashes_with_an_account(self, accounts):
+        add(accounts, "Bob")
+        assert "Bob has an account already." in add(accounts, "В0b").output
+
+    @pytest.mark.parametrize("password", ["", "bell\a", "x" * 2000])
+    def test_refuses_a_password_that_cannot_be_used(self, accounts, path, password):
+        result = add(accounts, "ada", password=password)
+        assert result.exit_code == 1 and "A password " in result.output and not path.exists()
+
+
+class TestChanges:
+    def test_passwd_changes_the_password_alone(self, accounts, path):
+        add(accounts, "Ada L", "--group", "Lab")
+        assert accounts("passwd", "ada l", "--password-stdin", input="better\n").exit_code == 0
+        assert password_of(path, "Ada L")("better") and not password_of(path, "Ada L")("secret")
+        assert read(path)[0].rooms == ("Lab",)
+
+    def test_remove_removes_one(self, accounts, path):
+        add(accounts, "ada")
+        add(accounts, "bob")
+        assert accounts("remove", "ADA").exit_code == 0
+        assert [account.name.text for account in read(path)] == ["bob"]
+
+    def test_list_prints_names_and_groups(self, accounts):
+        add(accounts, "ada", "--group", "Lab", "--group", "Taskmaster")
+        add(accounts, "bob")
+        assert accounts("list").output == "ada\tLab, Taskmaster\nbob\n"
+
+    @pytest.mark.parametrize("command", ["passwd", "remove"])
+    def test_an_account_that_is_not_there_is_said_so(self, accounts, command):
+        add(accounts, "ada")
+        result = accounts(command, "bob", input="x\nx\n")
+        assert result.exit_code == 1 and "has no account of the name bob." in result.output
+
+    def test_comments_and_order_stay(self, accounts, path):
+        add(accounts, "ada")
+        path.write_text("# The people of the lab\n" + path.read_text() + "# the last line\n")
+        add(accounts, "bob")
+        accounts("passwd", "ada", "--password-stdin", input="x\n")
+        text = path.read_text()
+        assert text.startswith("# The people of the lab\n[accounts.ada]") and "# the last line" in text
+        assert [account.name.text for account in read(path)] == ["ada", "bob"]
+
+    def test_an_account_whose_hash_is_broken_can_be_mended(self, accounts, path):
+        path.write_text('[accounts.ada]\nhash = "plain"\n')
+        assert accounts("passwd", "ada", "--password-stdin", input="x\n").exit_code == 0
+        assert password_of(path, "ada")("x")
+
+
+class TestTheFile:
+    def test_is_for_its_owner_alone_also_when_it_was_not(self, accounts, path):
+        add(accounts, "ada")
+        path.chmod(0o644)
+        add(accounts, "bob")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    def test_stays_as_it_is_when_it_cannot_be_replaced(self, accounts, path, monkeypatch):
+        add(accounts, "ada")
+        before = path.read_bytes()
+        monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        result = add(accounts, "bob")
+        assert result.exit_code == 1 and "cannot be changed: No space left on device." in result.output
+        assert path.read_bytes() == before and [each.name for each in path.parent.iterdir()] == [path.name]
+
+    @pytest.mark.parametrize("text", [
+        "[accounts.ada\n", "accounts = 3\n", '[accounts.ada]\nhash = "plain"\n', "a = 1\n",
+    ])
+    def test_that_is_bad_is_named_and_left_alone(self, accounts, path, text):
+        path.write_text(text)
+        result = add(accounts, "bob")
+        assert result.exit_code == 1 and result.output.count("\n") == 1 and "line " in result.output
+        assert path.read_text() == text
+
+    def test_behind_a_link_is_replaced_where_it_is(self, accounts, path, tmp_path):
+        add(accounts, "ada")
+        link = tmp_path / "link.toml"
+        link.symlink_to(path)
+        accounts("remove", "ada", file=link)
+        assert link.is_symlink() and read(path) == ()
+
+    def test_can_be_named_in_the_environment(self, path):
+        CliRunner().invoke(admin.main, ["add", "ada", "--password-stdin"], input="x\n",
+                           env={"WEBCHAT_ACCOUNTS": str(path)}, catch_exceptions=False)
+        assert len(read(path)) == 1
+
+
+def test_at_a_terminal_the_password_is_not_shown(path):
+    program = pexpect.spawn(sys.executable, ["-m", "webchat.main", "accounts", "--file", str(path), "add", "ada"],
+                            encoding="utf-8", timeout=30)
+    for prompt in ("Password: ", "The same again: "):
+        program.expect_exact(prompt)
+        program.waitnoecho()
+        program.sendline("hidden-secret")
+    program.expect(pexpect.EOF)
+    program.close()
+    assert program.exitstatus == 0 and "hidden" not in program.before
+    assert password_of(path, "ada")("hidden-secret")
