@@ -120,8 +120,8 @@ REQUIRES = [
 ]
 DESKTOP = ["PyQt5>=5.15.10"]
 TEST = [
-    *DESKTOP, "aiohttp", "hypothesis", "packaging", "pexpect", "playwright>=1.50", "pytest>=8", "pytest-timeout",
-    "ruff", "setuptools", "websocket-client",
+    *DESKTOP, "aiohttp", "hypothesis", "mypy", "packaging", "pexpect", "playwright>=1.50", "PyQt5-stubs", "pytest>=8",
+    "pytest-cov", "pytest-timeout", "ruff", "setuptools", "websocket-client",
 ]
 
 if __name__ == "__main__":
