@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any, Protocol
 
+from webchat.backplane.hub import BackplaneHub
 from webchat.chat.events import Event
 from webchat.chat.names import Name
 from webchat.chat.room import Room
@@ -17,7 +18,7 @@ class Backplane(Protocol):
 
     counts: Counter[str]
 
-    def attach(self, hub: Any) -> None:
+    def attach(self, hub: BackplaneHub) -> None:
         """Speak to this hub from now on."""
 
     async def start(self) -> None:
