@@ -14,7 +14,7 @@ import pytest
 
 from tests.backplane.nodes import Node, on_loop, texts, until
 from tests.backplane.redis_server import Proxy, RedisServer, needs_redis
-from webchat.backplane.redis_client import Timing
+from webchat.backplane.timing import Timing
 from webchat.chat.errors import Degraded, NameTaken
 from webchat.chat.events import Join, Presence
 
@@ -141,7 +141,7 @@ async def through(trouble):
 ALONE = """
 import asyncio, sys
 from tests.backplane.nodes import Node, until
-from webchat.backplane.redis_client import Timing
+from webchat.backplane.timing import Timing
 from webchat.chat.events import Presence
 
 async def main(url):
