@@ -231,7 +231,7 @@ class TestOutages:
 
     @on_loop
     async def test_a_login_whose_reply_is_lost_leaves_no_name_behind(self, redis):
-        timing = replace(RECONNECTING, reply_timeout=0.4, heartbeat=3600)
+        timing = replace(RECONNECTING, reply_timeout=1, heartbeat=3600)
         async with proxied(redis) as proxy, Node(proxy.url, timing=timing) as one:
             proxy.hold("EVAL")
             login = asyncio.ensure_future(one.login("ada"))
@@ -244,7 +244,7 @@ class TestOutages:
 
     @on_loop
     async def test_a_name_that_redis_has_forgotten_stays_with_its_guest_until_the_record_is_written_again(self, redis):
-        slow = replace(STEADY, reply_timeout=0.5, heartbeat=3600)
+        slow = replace(STEADY, reply_timeout=1, heartbeat=3600)
         async with Node(redis.url, timing=slow) as one, Node(redis.url, timing=slow) as two:
             ada = await one.login("ada")
             await acquainted(one, two)

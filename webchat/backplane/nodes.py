@@ -47,7 +47,7 @@ class Nodes:
         self._clock = clock
         self._remote: dict[str, RemoteNode] = {}
         self._seq = 0
-        self._changed = asyncio.Event()
+        self._state_arrived = asyncio.Event()
 
     def __contains__(self, node: str) -> bool:
         return node in self._remote
@@ -134,7 +134,7 @@ class Nodes:
         remote.seq, remote.parts, remote.last_request = state.seq, {}, -math.inf
         gone = [person.key for person in self._hub.people.on(node) if person.key not in people]
         self._update_people(node, people.values(), gone)
-        self._changed.set()
+        self._state_arrived.set()
 
     def _update_people(self, node: str, came: Iterable[Held], left: Iterable[str]) -> None:
         for key in left:
@@ -154,10 +154,9 @@ class Nodes:
         if self._remote.pop(node, None):
             for person in self._hub.people.on(node):
                 self._hub.remote_left(node, person.key)
-            self._changed.set()
 
     async def wait_for_states(self, count: int) -> None:
         """Wait until the states of this many nodes are known."""
         while sum(remote.seq is not None for remote in self._remote.values()) < count:
-            self._changed.clear()
-            await self._changed.wait()
+            self._state_arrived.clear()
+            await self._state_arrived.wait()
