@@ -212,6 +212,23 @@ async def test_a_member_who_left_during_an_outage_is_not_listed_afterwards():
         await until(lambda: set(two.hub.rooms[ROOM].members()) == {"Sue*", "Sandy*"})
 
 
+@pytest.mark.parametrize("remaining", [True, False])
+@on_loop
+async def test_a_member_who_left_during_an_outage_is_not_in_the_room_for_those_who_join_later(remaining):
+    async with two_nodes(Cut) as (redis, one, two):
+        alex, sandy = await one.login("Alex", "password"), await one.login("Sandy", "password")
+        for session in (alex, sandy) if remaining else (alex,):
+            await one.do(session, Join(ROOM))
+        await until(lambda: redis.server.call("HLEN", f"webchat:{{room:{ROOM}}}:members") != b":0\r\n")
+        redis.begin()
+        await until(lambda: not one.is_well and not two.is_well)
+        one.hub.close(alex)
+        redis.end()
+        await until(lambda: one.is_well and two.is_well)
+        joined = await two.do(await let_in(two, "Sue", "password"), Join(ROOM))
+        assert set(joined.members) == ({"Sue*", "Sandy*"} if remaining else {"Sue*"})
+
+
 @on_loop
 async def test_the_last_message_of_a_room_is_saved_after_an_outage_although_everybody_has_left():
     async with two_nodes(Silent) as (redis, one, two):

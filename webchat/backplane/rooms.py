@@ -7,6 +7,7 @@ an hour after the last node has stopped renewing them.
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from redis.exceptions import ResponseError
 
@@ -64,6 +65,7 @@ class SharedRooms:
         self._subscribed: dict[str, SubscribedRoom] = {}
         self._unsent: defaultdict[Room, list[ChatMessage]] = defaultdict(list)
         self._unsaved: set[Room] = set()  # rooms of which Redis may have missed messages
+        self._unremoved: dict[tuple[str, str], asyncio.Future[Any]] = {}  # members who left, until Redis confirms it
 
     # Called for the hub.
 
@@ -90,7 +92,7 @@ class SharedRooms:
         now, before = room.local_names(), subscribed.announced
         subscribed.announced = now
         if now != before:
-            self._announce(subscribed, now - before, before - now)
+            self._announce(room.name, now - before, before - now)
         self._unsubscribe_if_empty(subscribed)
 
     def remember(self, room: Room, message: ChatMessage) -> None:
@@ -138,9 +140,14 @@ class SharedRooms:
         for room in unsaved | {subscribed.room for subscribed in self._subscribed.values()}:
             for command in self._save(room, room.history):
                 self._client.send(*command)
-        for subscribed in self._subscribed.values():
+        departed: defaultdict[str, list[str]] = defaultdict(list)
+        for name, shown in self._unremoved:
+            departed[name].append(shown)
+        for name, left in departed.items():
+            self._announce(name, (), left)
+        for name, subscribed in self._subscribed.items():
             subscribed.announced = subscribed.room.local_names()
-            self._announce(subscribed, subscribed.announced, (), complete=True)
+            self._announce(name, subscribed.announced, (), complete=True)
 
     def renew(self) -> None:
         """Keep the rooms with members on this node from expiring."""
@@ -155,8 +162,8 @@ class SharedRooms:
 
     def leave_all(self) -> None:
         """Tell the other nodes that the members on this one leave."""
-        for subscribed in self._subscribed.values():
-            self._announce(subscribed, (), subscribed.announced)
+        for name, subscribed in self._subscribed.items():
+            self._announce(name, (), subscribed.announced)
 
     # Reading.
 
@@ -213,19 +220,35 @@ class SharedRooms:
 
     # Writing.
 
-    def _announce(self, subscribed: SubscribedRoom, came: Iterable[str], left: Iterable[str],
-                  complete: bool = False) -> None:
+    def _announce(self, name: str, came: Iterable[str], left: Iterable[str], complete: bool = False) -> None:
         """Tell Redis and the other nodes who came and left; with `complete`, those who came are all there are."""
-        name, node, members = subscribed.room.name, self._codec.node, self._keys.members(subscribed.room.name)
         came, left = sorted(came), sorted(left)
         for start in range(0, max(len(came), len(left), 1), NAMES_PER_ITEM):
             some_came, some_left = came[start:start + NAMES_PER_ITEM], left[start:start + NAMES_PER_ITEM]
             if some_came:
-                self._client.send("HSET", members, *(part for shown in some_came for part in (node + shown, "")))
+                self._add_members(name, some_came)
             if some_left:
-                self._client.send("HDEL", members, *(node + shown for shown in some_left))
+                self._remove_members(name, some_left)
             self._publisher.to_room(name, Occupants(name, tuple(some_came), tuple(some_left), complete and not start))
         self._renew_keys(name)
+
+    def _add_members(self, name: str, shown: list[str]) -> None:
+        for each in shown:
+            self._unremoved.pop((name, each), None)
+        fields = (part for each in shown for part in (self._codec.node + each, ""))
+        self._client.send("HSET", self._keys.members(name), *fields)
+
+    def _remove_members(self, name: str, shown: list[str]) -> None:
+        """Delete members from Redis; if it is unreachable, after the next reconnect."""
+        def confirmed(reply: asyncio.Future[Any]) -> None:
+            if reply.exception() is None:
+                for each in shown:
+                    if self._unremoved.get((name, each)) is reply:
+                        del self._unremoved[name, each]
+
+        reply = self._client.execute("HDEL", self._keys.members(name), *(self._codec.node + each for each in shown))
+        self._unremoved |= {(name, each): reply for each in shown}
+        reply.add_done_callback(confirmed)
 
     def _renew_keys(self, name: str) -> None:
         self._client.send("EXPIRE", self._keys.members(name), ROOM_LIFETIME)
