@@ -28,8 +28,8 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
-    parser.add_argument("--repeat", type=int, default=3, help="how often each case is run (default 3); the table shows medians")
-    parser.add_argument("--only", default="", metavar="WORDS", help="run only the cases whose names contain these words")
+    parser.add_argument("--repeat", type=int, default=3, help="runs of each case (default 3); the table shows medians")
+    parser.add_argument("--only", default="", metavar="WORDS", help="only the cases whose names contain these words")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the cost by number of listeners as an SVG file")
     return parser.parse_args()
 

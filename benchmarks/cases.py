@@ -104,5 +104,7 @@ SWEEP = (
     FanOut(4_000, 1, 12, CHATS[:3]),
     FanOut(10_000, 1, 6, CHATS[:2]),
 )
-"""For the chart: cost by number of listeners. Some chats send one message to everybody for each login; they are left out
-where their logins alone would take half an hour."""
+"""For the chart: cost by number of listeners.
+
+Some chats send everybody a message for each login; they are left out where the logins alone would take half an hour.
+"""

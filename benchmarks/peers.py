@@ -47,6 +47,10 @@ def _python() -> str:
     return os.environ.get("BENCHMARK_PYTHON", sys.executable)
 
 
+def _python_chat(port: int) -> list[str]:
+    return [_python(), str(HERE / "servers" / "chat.py"), str(port)]
+
+
 def _python_missing() -> str | None:
     if _python() == sys.executable:
         found = all(map(importlib.util.find_spec, ("uvicorn", "socketio")))
@@ -68,5 +72,5 @@ NODE = {"NODE_PATH": os.environ.get("NODE_PATH", str(ROOT / "node_modules"))}
 WEBCHAT = Peer("webchat", _webchat, environment={"PYTHONPATH": str(ROOT)})
 NODE_CHAT = Peer("Node Socket.IO", _node(), _node_missing, environment=NODE)
 NODE_PLAIN = Peer("Node Socket.IO, no chat", _node("plain"), _node_missing, environment=NODE)
-PYTHON = Peer("python-socketio", lambda port: [_python(), str(HERE / "servers" / "chat.py"), str(port)], _python_missing)
+PYTHON = Peer("python-socketio", _python_chat, _python_missing)
 FLOOR = Peer("C loop", _floor, lambda: None if shutil.which("cc") else "no C compiler", Lines)

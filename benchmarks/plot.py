@@ -85,7 +85,10 @@ def spread_labels(ends: dict[str, tuple[float, float]], gap: float = 16) -> dict
 
 
 def _summary(lines: dict[str, Points]) -> str:
-    ends = (f"{escape(name)}: {points[-1][1]:.1f} µs at {points[-1][0]:,.0f} listeners" for name, points in lines.items())
+    ends = []
+    for name, points in lines.items():
+        listeners, cost = points[-1]
+        ends.append(f"{escape(name)}: {cost:.1f} µs at {listeners:,.0f} listeners")
     return "Server CPU for each delivered message. " + "; ".join(ends)
 
 
