@@ -114,7 +114,7 @@ class Claims:
         """Renew the next `share` (0 to 1) of the held names, so that no record expires. Raises Unreachable."""
         if not self._renewal_queue:
             self._renewal_queue = list(self._nodes.own_people)
-        count = max(1, math.ceil(len(self._renewal_queue) * share))
+        count = max(1, math.ceil(len(self._nodes.own_people) * share))
         keys, self._renewal_queue = self._renewal_queue[:count], self._renewal_queue[count:]
         await self._renew([key for key in keys if key in self._nodes.own_people])
 
