@@ -212,6 +212,20 @@ async def test_a_member_who_left_during_an_outage_is_not_listed_afterwards():
         await until(lambda: set(two.hub.rooms[ROOM].members()) == {"Sue*", "Sandy*"})
 
 
+@on_loop
+async def test_after_an_outage_a_member_who_leaves_is_gone_on_their_own_node_too():
+    async with two_nodes(Cut) as (redis, one, _):
+        alex, sandy = await one.login("Alex", "password"), await one.login("Sandy", "password")
+        for session in (alex, sandy):
+            await one.do(session, Join(ROOM))
+        redis.begin()
+        await until(lambda: not one.is_well)
+        redis.end()
+        await until(lambda: one.is_well)
+        one.hub.close(alex)
+        assert one.hub.rooms[ROOM].members() == ("Sandy*",)
+
+
 @pytest.mark.parametrize("remaining", [True, False])
 @on_loop
 async def test_a_member_who_left_during_an_outage_is_not_in_the_room_for_those_who_join_later(remaining):
