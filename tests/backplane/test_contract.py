@@ -96,6 +96,28 @@ async def test_an_accounts_name_is_given_to_every_connection_that_has_proved_the
 
 
 @on_loop
+async def test_an_account_that_takes_a_guests_name_gets_a_token_that_the_guest_does_not_know(backplane):
+    async with backplane() as plane:
+        guests = await plane.claim(ALEX, False, "")
+        assert await plane.claim(ALEX, True, "") != guests
+        assert not await plane.recognises(ALEX.key, guests)
+
+
+@on_loop
+async def test_a_name_that_an_account_holds_is_refused_to_a_guest_even_with_its_token(backplane):
+    async with backplane() as plane:
+        token = await plane.claim(ALEX, True, "")
+        with pytest.raises(NameTaken):
+            await plane.claim(ALEX, False, token)
+
+
+@on_loop
+async def test_a_guests_token_is_not_recognised(backplane):
+    async with backplane() as plane:
+        assert not await plane.recognises(ADA.key, await plane.claim(ADA, False, ""))
+
+
+@on_loop
 async def test_an_accounts_token_is_recognised_while_the_name_is_held(backplane):
     async with backplane() as plane:
         token = await plane.claim(ALEX, True, "")

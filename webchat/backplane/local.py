@@ -24,12 +24,17 @@ def new_token(shown: str) -> str:
     return shown if TOKEN.fullmatch(shown) else secrets.token_urlsafe(16)
 
 
+def _equal(expected: str, token: str) -> bool:
+    """Compare tokens in a time that does not tell how much of a guess is right."""
+    return secrets.compare_digest(expected.encode(), token.encode())
+
+
 class LocalBackplane(Backplane):
     """Joins a hub to no other process."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self._tokens: dict[str, str] = {}
+        self._held: dict[str, tuple[bool, str]] = {}  # by key: whether it is an account's, and the token
 
     def attach(self, hub: BackplaneHub) -> None:
         pass
@@ -41,18 +46,20 @@ class LocalBackplane(Backplane):
         pass
 
     async def claim(self, name: Name, authenticated: bool, token: str) -> str:
-        held = self._tokens.get(name.key)
-        if held is None:
-            held = self._tokens[name.key] = new_token(token)
-        elif not authenticated and not secrets.compare_digest(held.encode(), token.encode()):
+        of_account, expected = self._held.get(name.key, (False, ""))
+        if not expected or (authenticated and not of_account):
+            expected = new_token(token)
+        elif authenticated != of_account or not (authenticated or _equal(expected, token)):
             raise NameTaken
-        return held
+        self._held[name.key] = authenticated, expected
+        return expected
 
     async def recognises(self, key: str, token: str) -> bool:
-        return bool(token) and secrets.compare_digest(self._tokens.get(key, "").encode(), token.encode())
+        of_account, expected = self._held.get(key, (False, ""))
+        return of_account and _equal(expected, token)
 
     def release(self, key: str) -> None:
-        self._tokens.pop(key, None)
+        self._held.pop(key, None)
 
     def publish(self, event: Event, channel: str) -> None:
         pass
