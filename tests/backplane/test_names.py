@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.backplane.nodes import RECONNECTING, STEADY, Node, Three, acquainted, let_in, on_loop, texts, until
+from tests.backplane.nodes import QUIET, RECONNECTING, STEADY, Node, Three, acquainted, let_in, on_loop, texts, until
 from tests.backplane.redis_server import needs_redis, proxied
 from tests.chat.fakes import immediately
 from webchat.chat import names
@@ -228,6 +228,19 @@ class TestOutages:
                 else:
                     one.hub.close(login.result())
             await let_in(two, "ada")
+
+    @on_loop
+    async def test_a_login_that_is_given_up_does_not_take_the_name_from_one_that_succeeds(self, redis):
+        async with proxied(redis) as proxy, Node(proxy.url, timing=QUIET) as one:
+            proxy.hold("EVAL")
+            first, second = [asyncio.create_task(one.login("ada", token="t" * 22)) for _ in range(2)]
+            await proxy.holding.wait()
+            first.cancel()
+            await asyncio.wait([first])
+            proxy.release()
+            await second
+            assert not await one.backplane.recognises("nobody", "token")  # a round trip later
+            assert holders(redis, "ada") == 1
 
     @on_loop
     async def test_a_login_whose_reply_is_lost_leaves_no_name_behind(self, redis):
