@@ -12,15 +12,20 @@ from webchat.chat import names
 
 
 class Granting:
-    """Stands in for the Redis client: grants every claim, and notes the keys of the commands."""
+    """Stands in for the Redis client: gives `verdict` on every claim, and notes the records that are claimed.
+
+    Every node has a lease.
+    """
 
     def __init__(self):
         self.keys = []
+        self.verdict = [b"held", b"token"]
 
-    def execute(self, _, script, count, key, *arguments):
-        self.keys.append(key)
+    def execute(self, command, *arguments):
         reply = asyncio.get_running_loop().create_future()
-        reply.set_result([b"held", b"token"])
+        if command == "EVAL":
+            self.keys.append(arguments[2])
+        reply.set_result(self.verdict if command == "EVAL" else 1)
         return reply
 
     def take(self):
@@ -66,6 +71,15 @@ async def test_a_name_that_was_released_in_the_meantime_is_not_renewed():
     client.take()
     await claims.renew(1)
     assert client.take() == [records[3]]
+
+
+@on_loop
+async def test_a_name_that_another_node_took_is_given_up_although_its_login_has_not_ended_yet():
+    claims, client, records = await holding(1)
+    client.verdict = [b"taken", b"1" * 16]
+    await claims.renew(1)
+    assert client.take() == 2 * records  # claimed, then released
+    assert claims.claim_held(names.parse("guesta"), False, "token") is None
 
 
 @on_loop

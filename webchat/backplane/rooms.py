@@ -140,7 +140,7 @@ class SharedRooms:
         for room in unsaved | {subscribed.room for subscribed in self._subscribed.values()}:
             for command in self._save(room, room.history):
                 self._client.send(*command)
-        departed: defaultdict[str, list[str]] = defaultdict(list)
+        departed: defaultdict[str, list[str]] = defaultdict(list)  # some may have come back; they are added below
         for name, shown in self._unremoved:
             departed[name].append(shown)
         for name, left in departed.items():
@@ -226,17 +226,12 @@ class SharedRooms:
         for start in range(0, max(len(came), len(left), 1), NAMES_PER_ITEM):
             some_came, some_left = came[start:start + NAMES_PER_ITEM], left[start:start + NAMES_PER_ITEM]
             if some_came:
-                self._add_members(name, some_came)
+                fields = (part for shown in some_came for part in (self._codec.node + shown, ""))
+                self._client.send("HSET", self._keys.members(name), *fields)
             if some_left:
                 self._remove_members(name, some_left)
             self._publisher.to_room(name, Occupants(name, tuple(some_came), tuple(some_left), complete and not start))
         self._renew_keys(name)
-
-    def _add_members(self, name: str, shown: list[str]) -> None:
-        for each in shown:
-            self._unremoved.pop((name, each), None)
-        fields = (part for each in shown for part in (self._codec.node + each, ""))
-        self._client.send("HSET", self._keys.members(name), *fields)
 
     def _remove_members(self, name: str, shown: list[str]) -> None:
         """Delete members from Redis; if it is unreachable, after the next reconnect."""
