@@ -158,6 +158,23 @@ async def test_a_join_that_is_given_up_leaves_no_subscription_behind(redis):
 
 
 @on_loop
+async def test_a_join_that_is_given_up_does_not_end_one_that_goes_on(redis):
+    async with (proxied(redis) as proxy, Node(redis.url, timing=QUIET) as one,
+                Node(proxy.url, timing=QUIET) as two):
+        await member(one, "Alex")
+        sue, sandy = await two.login("Sue", "password"), await two.login("Sandy", "password")
+        proxy.hold("HKEYS")
+        first, second = [asyncio.create_task(two.do(session, Join(ROOM))) for session in (sue, sandy)]
+        await proxy.holding.wait()
+        first.cancel()
+        await asyncio.wait([first])
+        await asyncio.sleep(0)
+        proxy.release()
+        await second
+        await until(lambda: members(one) == {"Alex*", "Sandy*"})
+
+
+@on_loop
 async def test_a_person_who_joins_while_others_talk_gets_every_message_once(redis):
     async with Node(redis.url) as one, Node(redis.url) as two:
         (alex, _), sue = await member(one, "Alex"), await two.login("Sue", "password")
