@@ -1,4 +1,4 @@
-"""The queue of what a node publishes: grouped into frames in order, limited, and emptied when the connection is lost."""
+"""The queue of what a node publishes: grouped into frames, limited, and emptied when the connection is lost."""
 
 from collections import Counter
 
