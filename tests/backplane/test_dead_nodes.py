@@ -13,9 +13,14 @@ import pytest
 
 from tests.backplane.nodes import RECONNECTING, SAFETY_TIMEOUT, Node, let_in, on_loop, until
 from tests.backplane.redis_server import needs_redis
+from tests.backplane.test_frames import publish
 from webchat.chat.errors import NameTaken
+from webchat.chat.events import Join
+from webchat.codecs.node import Codec, Held, Occupants, State
 
 pytestmark = needs_redis
+
+ROOM = "Taskmaster"
 
 MORTAL = replace(RECONNECTING, lease=5)
 
@@ -55,6 +60,24 @@ async def another_process(url: str):
 
 async def line_of(process) -> str:
     return (await asyncio.wait_for(process.stdout.readline(), SAFETY_TIMEOUT)).decode().strip()
+
+
+@on_loop
+async def test_a_node_that_falls_silent_is_dropped_with_its_people_and_its_members_of_rooms(redis):
+    dead = Codec("d" * 16, "secret")
+    items = {"webchat:all": State(0, 0, 1, (Held("ada", "ada", False),)),
+             f"webchat:{{room:{ROOM}}}": Occupants(ROOM, ("ada",), ())}
+    async with Node(redis.url, timing=replace(MORTAL, lease=1)) as one:
+        alex = await one.login("Alex", "password")
+        await one.do(alex, Join(ROOM))
+        for channel, item in items.items():
+            await publish(redis, dead.encode(channel, [item])[0], channel)
+        await until(lambda: set(one.hub.rooms[ROOM].members()) == {"Alex*", "ada"})
+        assert one.users() == {"Alex*", "ada"}
+        assert one.backplane.health()["nodes"] == 2
+        await until(lambda: one.hub.rooms[ROOM].members() == ("Alex*",))
+        assert one.users() == {"Alex*"}
+        assert one.backplane.health()["nodes"] == 1
 
 
 @on_loop
