@@ -105,7 +105,7 @@ def _scope(connection: HTTP1Connection, start_line: RequestStartLine, headers: H
         "root_path": host.root_path,
         "headers": [(_lowered(name), value.encode("latin-1")) for name, value in headers.get_all()],
         "client": _client(context),
-        "server": _server(connection.stream.socket),
+        "server": _server(connection.stream.socket, context.address_family),
         "extensions": {},
     }
     if host.state is not None:
@@ -126,10 +126,10 @@ def _client(context: Any) -> tuple[str, int] | None:
     return (host, port) if context.remote_ip == host else (context.remote_ip, 0)
 
 
-def _server(socket: Any) -> tuple[str, int | None] | None:
+def _server(socket: Any, family: int) -> tuple[str, int | None] | None:
     if socket is None:
         return None
-    if socket.family in (AF_INET, AF_INET6):
+    if family in (AF_INET, AF_INET6):
         host, port, *_ = socket.getsockname()
         return host, port
     return str(socket.getsockname()), None

@@ -73,6 +73,7 @@ def is_handshake(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
     """Whether a request asks for a WebSocket, correctly or not."""
     return (
         start_line.method == "GET"
+        and "Upgrade" in headers
         and "websocket" in _tokens(headers, "Upgrade")
         and "upgrade" in _tokens(headers, "Connection")
     )

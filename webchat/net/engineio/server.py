@@ -20,9 +20,9 @@ from engineio import packet
 
 from webchat.net.asgi import Receive, Scope, Send, WebSocket, websocket_of
 from webchat.net.engineio.http import JSON, PLAIN, EngineRequest, Headers, Query, RequestError
-from webchat.net.engineio.payload import engine_frame, polling_payload
+from webchat.net.engineio.payload import PacketType, engine_frame, polling_payload
 from webchat.net.engineio.polling import PollingTransport
-from webchat.net.engineio.session import OPEN, REASON, EngineSession
+from webchat.net.engineio.session import REASON, EngineSession
 from webchat.net.errors import ProtocolViolation
 from webchat.net.frames import PROTOCOL_ERROR, text_frame
 from webchat.net.timers import Timers
@@ -112,7 +112,8 @@ class AsyncServer(engineio.AsyncServer):
         """Return a new session that the application has accepted, its handshake queued. Raises RequestError."""
         session = EngineSession(self, self.generate_id())
         self.sockets[session.sid] = session
-        session.send_frame(text_frame(OPEN.encode() + msgspec.json.encode(self._handshake(session, request))))
+        handshake = msgspec.json.encode(self._handshake(session, request))
+        session.send_frame(text_frame(PacketType.OPEN.encode() + handshake))
         verdict: Any = False
         try:
             verdict = await self._call("connect", session.sid, request.environ)

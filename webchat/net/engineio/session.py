@@ -8,7 +8,7 @@ from engineio.base_server import BaseServer
 
 from webchat.net.asgi import WebSocket
 from webchat.net.engineio.http import RequestError
-from webchat.net.engineio.payload import engine_frame, polling_packets
+from webchat.net.engineio.payload import PacketType, engine_frame, polling_packets
 from webchat.net.engineio.polling import PollingTransport
 from webchat.net.errors import ProtocolViolation
 from webchat.net.frames import NORMAL, TOO_BIG
@@ -21,8 +21,7 @@ would make it spin behind a proxy that swallows the WebSocket's frames."""
 TURN = 50
 """Packets of one request that are handled before other connections get their turn."""
 
-OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0123456"
-PING_FRAME, CLOSE_FRAME, NOOP_FRAME = map(engine_frame, (PING, CLOSE, NOOP))
+PING_FRAME, CLOSE_FRAME, NOOP_FRAME = map(engine_frame, (PacketType.PING, PacketType.CLOSE, PacketType.NOOP))
 
 REASON = BaseServer.reason
 """python-engineio's names for why a session ended."""
@@ -130,14 +129,14 @@ class EngineSession:
             raise ProtocolViolation("the packet is too large", TOO_BIG)
         if isinstance(packet, bytes):
             await self._server.deliver(self, packet)
-        elif packet[:1] == MESSAGE:
+        elif packet[:1] == PacketType.MESSAGE:
             await self._server.deliver(self, packet[1:])
-        elif packet == PONG:
+        elif packet == PacketType.PONG:
             if self._deadline is not None:
                 self.schedule_ping()
-        elif packet == CLOSE:
+        elif packet == PacketType.CLOSE:
             await self.close(abort=True, reason=REASON.CLIENT_DISCONNECT)
-        elif packet != NOOP:
+        elif packet != PacketType.NOOP:
             raise ProtocolViolation("not an Engine.IO packet that clients send")
 
     async def violated(self, violation: ProtocolViolation) -> None:
@@ -235,13 +234,13 @@ class EngineSession:
         self.upgrading = True
         try:
             async with asyncio.timeout(self._server.upgrade_timeout):
-                if await _text(websocket) != PING + "probe":
+                if await _text(websocket) != PacketType.PING + "probe":
                     return False
                 self._probe = websocket
-                websocket.send_frame(engine_frame(PONG + "probe"))
+                websocket.send_frame(engine_frame(PacketType.PONG + "probe"))
                 if isinstance(self.transport, PollingTransport):
                     self.transport.end_poll(NOOP_FRAME)
-                return await _text(websocket) == UPGRADE and not self.closing
+                return await _text(websocket) == PacketType.UPGRADE and not self.closing
         except TimeoutError:
             return False
         finally:
