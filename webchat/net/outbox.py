@@ -135,7 +135,8 @@ class SendQueue:
     def close(self) -> None:
         """Drop what is queued, and everything that is sent later."""
         self.closed = True
-        self._first = self._all = None
+        self._first = self._all = self._write = None
+        self._on_overflow = _ignore  # it leads to the connection, which leads back here
         if self._backlog is not None:
             self._unblock()
 
@@ -222,7 +223,7 @@ class SendQueue:
     def _unblock(self) -> None:
         self._backlog = None
         self._held = 0
-        self._write = _bare_write(self.stream)
+        self._write = None if self.closed else _bare_write(self.stream)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -233,9 +234,13 @@ class SendQueue:
     def _overflow(self, reason: str) -> None:
         if self.closed:
             return
-        self.close()
         # Not called from here: it may send to others, in the middle of a flush.
         self._outbox.call_soon(self._on_overflow, reason)
+        self.close()
+
+
+def _ignore(reason: str) -> None:
+    """The queue is closed."""
 
 
 def _bare_write(stream: IOStream) -> Callable[[bytes], int] | None:

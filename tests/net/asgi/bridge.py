@@ -22,11 +22,13 @@ class BridgeTest(AsyncHTTPTestCase):
     options = {}
 
     def get_app(self):
-        self.scopes = []
+        self.scopes, self.websockets = [], []
         return Application(mount(r"/.*", self.dispatch, **self.options))
 
     async def dispatch(self, scope, receive, send):
         self.scopes.append(scope)
+        if scope["type"] == "websocket":
+            self.websockets.append(websocket_of(scope))
         await self.asgi(scope, receive, send)
 
     def setUp(self):
@@ -88,7 +90,7 @@ class WebSocketTest(BridgeTest):
 
     def server_side(self):
         """The server's end of the newest connection."""
-        return websocket_of(self.scopes[-1])
+        return self.websockets[-1]
 
     async def until(self, condition):
         """Let the event loop turn until something has become true."""

@@ -1,6 +1,8 @@
 """Every way in which WebSockets through the ASGI bridge end."""
 
 import asyncio
+import gc
+import weakref
 
 from tornado.testing import gen_test
 from websockets.asyncio.client import connect
@@ -110,6 +112,52 @@ class ClosingTest(WebSocketTest):
             self.over.clear()
         while asyncio.all_tasks() - tasks:
             await asyncio.sleep(0)
+
+
+class CyclesTest(WebSocketTest):
+    """Closed connections leave no reference cycles: the garbage collector runs rarely, and would find them late."""
+
+    def setUp(self):
+        super().setUp()
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+
+    async def ended(self, *goodbyes):
+        for goodbye in goodbyes:
+            client = await self.open()
+            reference = weakref.ref(self.server_side())
+            self.websockets.clear()
+            self.scopes.clear()
+            client.send(goodbye)
+            client.close()
+            del client
+            self.clients.clear()
+            await self.until(lambda: reference() is None)  # noqa: B023
+
+    @gen_test
+    async def test_an_application_that_speaks_asgi_leaves_none(self):
+        await self.ended(masked(CLOSE), masked(3), b"")
+
+    @gen_test
+    async def test_a_receiver_leaves_none(self):
+        class Idle:
+            def __init__(self, websocket):
+                self.websocket = websocket
+
+            async def receive(self, message):
+                pass
+
+            async def disconnected(self, code, reason):
+                pass
+
+        async def app(scope, receive, send):
+            await send({"type": "websocket.accept"})
+            websocket = websocket_of(scope)
+            websocket.hand_over_to(Idle(websocket))
+
+        self.asgi = app
+        await self.ended(masked(CLOSE), masked(3), b"")
 
 
 class KeepAliveTest(WebSocketTest):

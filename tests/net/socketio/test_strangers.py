@@ -1,9 +1,13 @@
 """The Socket.IO server among strangers: hostile frames, refused and broken logins, clients that do not read."""
 
 import asyncio
+import gc
 
 from tests.net.fake_timers import FakeTimers
 from tests.net.realtime import SocketTest, online
+from webchat.net.asgi import WebSocket
+from webchat.net.engineio.session import EngineSession
+from webchat.net.socketio.client import Client, Socket
 from webchat.net.socketio.server import HANG_UP_TIME, SETTLE_TIME
 
 DEEP = '42["message",' + "[" * 100_000
@@ -381,6 +385,37 @@ class StalledTest(SocketTest):
         await self.server.emit("news", "x" * 900_000)
         await self.server.disconnect(stalled)
         self.assertEqual(self.members, {})
+
+
+class CyclesTest(SocketTest):
+    """A closed connection leaves no reference cycles: the garbage collector runs rarely, and would find them late."""
+
+    def setUp(self):
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        super().setUp()
+
+    def kept(self):
+        """What the server still has in memory of any connection."""
+        kinds = (Client, Socket, EngineSession, WebSocket)
+        return [type(each).__name__ for each in gc.get_objects() if isinstance(each, kinds)]
+
+    @online
+    async def test_a_websocket_client_leaves_none_however_it_ends(self):
+        for goodbye in ("41", "1", "4abc", None):
+            client = await self.join()
+            if goodbye:
+                await client.send_str(goodbye)
+            await client.close()
+            await self.until(lambda: not self.kept())
+
+    @online
+    async def test_a_polling_client_leaves_none(self):
+        sid = await self.open_polling()
+        await self.post(sid, "40")
+        await self.post(sid, "1")
+        await self.until(lambda: not self.kept())
 
 
 class PollingStalledTest(SocketTest):

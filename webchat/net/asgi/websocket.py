@@ -219,15 +219,18 @@ class WebSocket:
             await self._finish_closing(code)
         elif self._disconnect is None:
             self._answer_unanswered()
+        self._scope["extensions"].clear()  # the scope leads back here: reference cycles would keep memory for long
 
     async def _tell_receiver(self, code: int) -> None:
-        if self._receiver is not None:
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
             self._over(code)
             assert self._disconnect is not None
             try:
-                await self._receiver.disconnected(self._disconnect["code"], self._disconnect["reason"])
+                await receiver.disconnected(self._disconnect["code"], self._disconnect["reason"])
             except Exception:
                 log.exception("The application failed at the end of %s", self._scope["path"])
+            self.close(code)
 
     def _accept(self, event: Message) -> None:
         assert self._connection is not None
@@ -362,7 +365,7 @@ class WebSocket:
     async def _finish_closing(self, code: int) -> None:
         """The application is done: close, if that has not been done, and wait until the connection is over."""
         assert self._stream is not None
-        if self._disconnect is None or self._receiver is not None:
+        if self._disconnect is None:
             self.close(code)
         while not self._stream.closed():
             # Read and drop what still arrives: closing over unread bytes would reset the connection, and the close

@@ -6,6 +6,10 @@ from collections.abc import Callable
 from webchat.net.engineio.http import RequestError
 
 
+def _ignore(reason: str) -> None:
+    """The transport is closed."""
+
+
 class PollingTransport:
     """Keeps frames for the client's next request, `limit` bytes of them at most; beyond, `on_overflow` is called.
 
@@ -59,6 +63,11 @@ class PollingTransport:
             return False
         self._poll.set_result(self.take() + last)
         return True
+
+    def close(self) -> None:
+        """Drop all frames; nothing more is sent."""
+        self.take()
+        self._on_overflow = _ignore  # it leads to the session, which leads back here
 
     def hand_over(self) -> bytes:
         """Remove and return all frames, for the WebSocket that takes over. A request that still waits is refused."""

@@ -269,14 +269,17 @@ class EngineSession:
         self._redirect(discard)
         self._close_transport(abort, reason, code, text or reason)
         await self._server.session_ended(self, reason)
+        self.follow = _ignore  # it leads to the client's record, which leads back here
 
     def _close_transport(self, abort: bool, reason: str, code: int, text: str) -> None:
         if self._probe is not None:
             self._probe.close(code, text)
         if isinstance(self.transport, WebSocket):
             self.transport.close(code, text)
-        elif not self.transport.end_poll(NOOP_FRAME if abort else CLOSE_FRAME) and reason == REASON.SERVER_DISCONNECT:
+            return
+        if not self.transport.end_poll(NOOP_FRAME if abort else CLOSE_FRAME) and reason == REASON.SERVER_DISCONNECT:
             self._server.keep_last_frames(self.sid, self.transport.take() + CLOSE_FRAME)
+        self.transport.close()
 
 
 SendFrameObserver = Callable[[SendFrame], None]
