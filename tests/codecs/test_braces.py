@@ -10,16 +10,16 @@ from webchat.chat.events import ChatMessage, Login, Notice, Presence, Say, Tell,
 from webchat.codecs import braces
 from webchat.codecs.braces import (
     BraceDecoder,
-    BraceListener,
-    Clients,
-    Leave,
-    Message,
+    ClientList,
+    ListUsers,
+    MissingHeader,
     OtherProtocol,
     Overlong,
+    Quit,
+    ReceivedMessage,
     Registered,
+    ServerFrameDecoder,
     ServerLine,
-    Stray,
-    Who,
 )
 
 HUGO, SILENCE, PATIENCE = Login("Hugo"), 0.05, 0.5
@@ -30,11 +30,11 @@ CORPUS = [
     ("{Sue*}psst", Tell("Sue*", "psst")),
     ("{nobody}psst", Tell("nobody", "psst")),
     ("{ALL}a {word} in braces, and a { alone", Say("a {word} in braces, and a { alone")),
-    ("{CLIENTS}", Who()),
+    ("{CLIENTS}", ListUsers()),
     ("{REGISTER}Alex|pass|word", Login("Alex", "pass|word")),
     ("{ALL}", Say("")),
     ("{ALL}bye", Say("bye")),
-    ("{QUIT}", Leave()),
+    ("{QUIT}", Quit()),
 ]
 # Without newlines a message can only begin where the header is known to be one.
 UNDELIMITED = [case for case in CORPUS if case[0] != "{nobody}psst"]
@@ -78,12 +78,12 @@ class TestWithNewlines:
         assert items_of([b"{REGISTER}Hugo\n{ALL}hello\n{gone}secret\n"])[1:] == [Say("hello"), Tell("gone", "secret")]
 
     def test_text_without_a_header_is_told_apart(self):
-        assert items_of([b"{REGISTER}Hugo\n", b"hello\n"]) == [HUGO, Stray()]
+        assert items_of([b"{REGISTER}Hugo\n", b"hello\n"]) == [HUGO, MissingHeader()]
 
     @pytest.mark.parametrize("blank", [b"\n", b"\r\n", b"  \n"])
     def test_a_blank_line_is_a_goodbye(self, blank):
-        assert items_of([b"{REGISTER}Hugo\n", blank]) == [HUGO, Leave()]
-        assert items_of([b"{REGISTER}Hugo\n" + b"{ALL}bye\n\n"]) == [HUGO, Say("bye"), Leave()]
+        assert items_of([b"{REGISTER}Hugo\n", blank]) == [HUGO, Quit()]
+        assert items_of([b"{REGISTER}Hugo\n" + b"{ALL}bye\n\n"]) == [HUGO, Say("bye"), Quit()]
 
     def test_a_pause_does_not_end_a_message(self):
         reader = decoder()
@@ -97,7 +97,7 @@ class TestWithNewlines:
         reader.receive(b"{REGISTER}Hugo\n")
         reader.receive(whole)
         assert reader.deadline == SILENCE
-        assert reader.idle() == [Leave()]
+        assert reader.idle() == [Quit()]
 
     def test_a_long_pause_does_for_a_client_that_forgot_the_newline(self):
         reader = decoder()
@@ -152,7 +152,7 @@ class TestWithoutNewlines:
         reader.receive(b"{REGISTER}Hugo")
         reader.idle()
         reader.receive(blank)
-        assert reader.idle() == [Leave()]
+        assert reader.idle() == [Quit()]
 
     @pytest.mark.parametrize("part", [b"{AL", b"{", "{ALL}Zo\u00eb".encode()[:-1]])
     def test_what_is_plainly_unfinished_gets_more_time(self, part):
@@ -250,8 +250,8 @@ class TestClient:
             (braces.say("one\n\ntwo"), [Say("one"), Say("two")]),
             (braces.say("what is {ALL}?"), [Say("what is ｛ALL}?")]),
             (braces.tell("Sue*", "psst"), [Tell("Sue*", "psst")]),
-            (braces.who(), [Who()]),
-            (braces.quit(), [Leave()]),
+            (braces.request_users(), [ListUsers()]),
+            (braces.quit(), [Quit()]),
         ]
         data = b"".join(data for data, _ in sent)
         for segments in ([data], byte_by_byte(data)):
@@ -261,11 +261,12 @@ class TestClient:
     def test_it_hears_what_the_server_says_in_any_split(self, cuts):
         events = [Welcome("Hugo", False, (), (), ""), message("a: b"), message(to_user="Sue*"), Presence((), ("ada",))]
         data = b"".join(chunk for event in events for chunk in braces.encode_lf(event).chunks)
-        data += braces.burst([braces.roster(("Hugo", "Sue*"))], ending="\n").chunks[0]
-        listener = BraceListener()
+        data += braces.batch([braces.roster(("Hugo", "Sue*"))], ending="\n").chunks[0]
+        listener = ServerFrameDecoder()
         assert [one for segment in cut(data, cuts) for one in listener.receive(segment)] == [
-            Registered("Hugo", "Welcome, Hugo!"), Message("Hugo", "a: b", private=False),
-            Message("Hugo", "hello", private=True), ServerLine("ada has left the chat."), Clients(("Hugo", "Sue*")),
+            Registered("Hugo", "Welcome, Hugo!"), ReceivedMessage("Hugo", "a: b", private=False),
+            ReceivedMessage("Hugo", "hello", private=True), ServerLine("ada has left the chat."),
+            ClientList(("Hugo", "Sue*")),
         ]
 
     def test_it_knows_presence_from_other_sentences(self):
@@ -274,5 +275,5 @@ class TestClient:
         assert not braces.is_presence("Nobody of that name is here.")
 
     def test_it_reads_the_code_of_a_refusal_out_of_its_sentence(self):
-        assert braces.refusal(braces.sentence(str(SlowDown()))[0].removeprefix("{ALL}")) == "slow-down"
-        assert braces.refusal("ada has joined the chat!") is None
+        assert braces.refusal_code(braces.sentence(str(SlowDown()))[0].removeprefix("{ALL}")) == "slow-down"
+        assert braces.refusal_code("ada has joined the chat!") is None

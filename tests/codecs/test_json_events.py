@@ -110,5 +110,5 @@ def test_receipts_and_refusals_are_the_contracts_acknowledgements():
     joined = json_events.acknowledgement(Joined("Taskmaster", ("Alex*",), (MESSAGE,)))
     assert joined == {"ok": True, "room": "Taskmaster", "members": ("Alex*",), "history": [
         {"id": "01", "time": 5, "from_user": "Alex*", "authenticated": True, "text": "hi", "room": "Taskmaster"}]}
-    assert json_events.refusal(NameTaken()) == {
+    assert json_events.error_answer(NameTaken()) == {
         "ok": False, "code": "name-taken", "message": "Somebody here already has that name."}

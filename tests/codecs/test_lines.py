@@ -9,7 +9,7 @@ from webchat.chat.errors import BadCredentials, SlowDown
 from webchat.chat.events import ChatMessage, Login, Notice, Presence, Typing
 from webchat.codecs import lines
 from webchat.codecs.commands import parse
-from webchat.codecs.lines import CRLF, LF, Answer, Heard, Line, LineDecoder, LineListener, heard
+from webchat.codecs.lines import CRLF, LF, Line, LineDecoder, ReceivedLine, ServerLineDecoder, TelnetAnswer, parse_line
 from webchat.codecs.stream_input import OtherProtocol, Overlong
 
 CORPUS = [
@@ -21,7 +21,7 @@ CORPUS = [
     (b"caf\xe9 \xc3\n", [Line("caf\ufffd \ufffd")]),
     (b"helo\x7flo\n", [Line("hello")]),
     (b"a\rb\n", [Line("a\rb")]),
-    (b"x\xff\xf4\xff\xfd\x06y\n", [Answer(b"\xff\xfc\x06"), Line("xy")]),
+    (b"x\xff\xf4\xff\xfd\x06y\n", [TelnetAnswer(b"\xff\xfc\x06"), Line("xy")]),
 ]
 WHOLE = b"".join(data for data, _ in CORPUS)
 ALL_LINES = [item for _, items in CORPUS for item in items if isinstance(item, Line)]
@@ -185,63 +185,64 @@ class TestClient:
     @pytest.mark.parametrize(
         "event, expected",
         [
-            (message(), Heard("message", "hello", "Hugo")),
-            (message("a: b"), Heard("message", "a: b", "Hugo")),
-            (message(to_user="Sue*"), Heard("private", "hello", "Hugo")),
-            (message(room="8 out of 10 cats"), Heard("room", "hello", "Hugo", "8 out of 10 cats")),
-            (message(from_user="[private] Sue"), Heard("message", "hello", "[private] Sue")),
-            (message(from_user="[private] Sue", to_user="x"), Heard("private", "hello", "[private] Sue")),
-            (Notice("x", "Hugo: not a message"), Heard("server", "Hugo: not a message")),
+            (message(), ReceivedLine("message", "hello", "Hugo")),
+            (message("a: b"), ReceivedLine("message", "a: b", "Hugo")),
+            (message(to_user="Sue*"), ReceivedLine("private", "hello", "Hugo")),
+            (message(room="8 out of 10 cats"), ReceivedLine("room", "hello", "Hugo", "8 out of 10 cats")),
+            (message(from_user="[private] Sue"), ReceivedLine("message", "hello", "[private] Sue")),
+            (message(from_user="[private] Sue", to_user="x"), ReceivedLine("private", "hello", "[private] Sue")),
+            (Notice("x", "Hugo: not a message"), ReceivedLine("server", "Hugo: not a message")),
         ],
     )
     def test_it_hears_what_the_server_says_in_either_ending(self, event, expected):
-        for encode in lines.ENCODERS.values():
-            assert LineListener().receive(encode(event)) == [expected]
+        for encode in lines.LINE_ENCODERS.values():
+            assert ServerLineDecoder().receive(encode(event)) == [expected]
 
     @given(cuts=random_cuts)
     def test_it_hears_the_same_in_any_split(self, cuts):
         data = lines.encode_lf(message("hé\nthere")) + lines.encode_crlf(Presence(("ada",), ("Zoë",)))
-        listener = LineListener()
+        listener = ServerLineDecoder()
         assert [one for segment in cut(data, cuts) for one in listener.receive(segment)] == [
-            Heard("message", "hé", "Hugo"), Heard("message", "there", "Hugo"),
-            Heard("server", "Zoë has left"), Heard("server", "ada has joined"),
+            ReceivedLine("message", "hé", "Hugo"), ReceivedLine("message", "there", "Hugo"),
+            ReceivedLine("server", "Zoë has left"), ReceivedLine("server", "ada has joined"),
         ]
 
     def test_a_line_of_no_known_form_is_the_servers(self):
-        assert heard("what is this") == Heard("server", "what is this")
+        assert parse_line("what is this") == ReceivedLine("server", "what is this")
 
     def test_what_is_typed_is_sent_line_by_line(self):
-        assert lines.typed("Zoë\n\nhi") == "Zoë\nhi\n".encode()
+        assert lines.encode_typed("Zoë\n\nhi") == "Zoë\nhi\n".encode()
 
     def test_it_reads_names_out_of_the_servers_sentences(self):
-        sentence = "You are Sue*. " + lines.present(("ada", "Sue*"))
-        assert lines.welcomed(sentence) == "Sue*"
-        assert lines.people(sentence) == lines.people(lines.present(("ada", "Sue*"))) == ("ada", "Sue*")
-        assert lines.welcomed("You are not a member of any room.") is None
-        assert lines.people("ada has joined") is None
-        assert lines.came_or_went("ada has joined") == ("ada", True)
-        assert lines.came_or_went("ada has left") == ("ada", False)
-        assert lines.came_or_went("ada has joined #Taskmaster") is None
+        sentence = "You are Sue*. " + lines.people_sentence(("ada", "Sue*"))
+        assert lines.assigned_name(sentence) == "Sue*"
+        assert lines.listed_people(sentence) == ("ada", "Sue*")
+        assert lines.listed_people(lines.people_sentence(("ada", "Sue*"))) == ("ada", "Sue*")
+        assert lines.assigned_name("You are not a member of any room.") is None
+        assert lines.listed_people("ada has joined") is None
+        assert lines.presence_change("ada has joined") == ("ada", True)
+        assert lines.presence_change("ada has left") == ("ada", False)
+        assert lines.presence_change("ada has joined #Taskmaster") is None
 
     def test_it_knows_presence_from_answers(self):
         for event in (Presence(("ada",), ("bob",)), Presence(("ada",), (), "Quite Interesting")):
-            assert all(lines.is_presence(heard(line).text) for line in lines.as_lines(event).splitlines())
+            assert all(lines.is_presence(parse_line(line).text) for line in lines.as_lines(event).splitlines())
         assert not lines.is_presence("Nobody of that name is here.")
 
     def test_it_reads_rooms_out_of_the_servers_sentences(self):
-        assert lines.groups("Your rooms: Quite Interesting | Taskmaster") == ("Quite Interesting", "Taskmaster")
-        assert lines.groups("You are not a member of any room.") == ()
-        assert lines.groups("You are ada. 1 here: ada") is None
+        assert lines.listed_rooms("Your rooms: Quite Interesting | Taskmaster") == ("Quite Interesting", "Taskmaster")
+        assert lines.listed_rooms("You are not a member of any room.") == ()
+        assert lines.listed_rooms("You are ada. 1 here: ada") is None
         joined = "What you type goes to #8 out of 10 cats now; /part leaves it, /all text goes to everyone."
-        assert lines.talking_in(joined) == ("8 out of 10 cats",)
-        assert lines.talking_in("You have left the room. What you type goes to everyone again.") == (None,)
-        assert lines.talking_in("You have left the room.") is None
+        assert lines.current_target(joined) == ("8 out of 10 cats",)
+        assert lines.current_target("You have left the room. What you type goes to everyone again.") == (None,)
+        assert lines.current_target("You have left the room.") is None
 
     def test_it_reads_the_code_of_a_refusal_out_of_its_sentence(self):
-        assert lines.refusal(str(SlowDown())) == "slow-down"
-        assert lines.refusal(f"{BadCredentials()} {lines.LOGIN_HINT}") == "bad-credentials"
-        assert lines.refusal("ada has joined") is None
+        assert lines.refusal_code(str(SlowDown())) == "slow-down"
+        assert lines.refusal_code(f"{BadCredentials()} {lines.LOGIN_HINT}") == "bad-credentials"
+        assert lines.refusal_code("ada has joined") is None
 
     @pytest.mark.parametrize("name, password", [("Sue", "pass word"), ("Ada Love", 'a "b" c'), ("Sue", " spaced ")])
     def test_a_login_arrives_as_it_was_given(self, name, password):
-        assert parse(lines.login(name, password).decode().rstrip("\n")) == Login(name, password)
+        assert parse(lines.encode_login(name, password).decode().rstrip("\n")) == Login(name, password)

@@ -11,8 +11,8 @@ from tests.chat.fakes import immediately
 from webchat.backplane.local import LocalBackplane
 from webchat.chat.accounts import demo_accounts
 from webchat.chat.hub import Hub
-from webchat.gateways.braces import BraceServer
-from webchat.gateways.lines import LineServer
+from webchat.gateways.braces import BraceDoor
+from webchat.gateways.lines import LineDoor
 from webchat.net.outbox import Outbox
 
 PATIENCE = 15.0
@@ -115,10 +115,10 @@ class DoorTest(AsyncTestCase):
         return port
 
     def open_lines(self, **settings) -> int:
-        return self.open_door(LineServer, **settings)
+        return self.open_door(LineDoor, **settings)
 
     def open_braces(self, **settings) -> int:
-        return self.open_door(BraceServer, **settings)
+        return self.open_door(BraceDoor, **settings)
 
     async def connect(self, port: int) -> Peer:
         peer = await Peer.connect(port)

@@ -4,7 +4,7 @@ from tornado.testing import gen_test
 
 from tests.gateways.doors import DoorTest
 from tests.uv import OnUvloop
-from webchat.gateways.braces import EASY, GAP, Pacer
+from webchat.gateways.braces import FRAME_GAP, MAX_AT_FULL_GAP, Pacer
 
 
 class WithNewlines(DoorTest):
@@ -114,7 +114,7 @@ class WithoutNewlines(DoorTest):
             b"{ALL}ada: one", b"{Hugo}ada: two", b"{ALL}ada: three", b"{ALL}ada: four",
         ]
         gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
-        assert min(gaps) > GAP * 0.8  # a read may be late, and the one after it on time
+        assert min(gaps) > FRAME_GAP * 0.8  # a read may be late, and the one after it on time
 
     @gen_test
     async def test_who_went_before_anybody_was_told_of_him_does_not_stay_in_the_list(self):
@@ -211,7 +211,7 @@ class Pacing(DoorTest):
         self.due()
         self.due()
         assert self.queue.sent == [b"1", b"2", b"3"]
-        assert self.delays == [GAP] * 3
+        assert self.delays == [FRAME_GAP] * 3
 
     def test_lists_of_people_that_fall_due_together_are_sent_once_as_they_stand_then(self):
         self.pacer.send(b"1")
@@ -223,10 +223,10 @@ class Pacing(DoorTest):
         assert self.queue.sent == [b"1", b"{CLIENTS}1", b"2"]
 
     def test_a_long_queue_shrinks_the_gaps(self):
-        for _ in range(4 * EASY):
+        for _ in range(4 * MAX_AT_FULL_GAP):
             self.pacer.send(b"x")
         self.due()
-        assert self.delays[-1] < GAP / 3
+        assert self.delays[-1] < FRAME_GAP / 3
 
     def test_a_queue_beyond_its_bound_is_given_up(self):
         for _ in range(12):

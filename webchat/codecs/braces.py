@@ -18,15 +18,16 @@ from typing import NamedTuple
 
 from webchat.chat.errors import ChatError
 from webchat.chat.events import ChatMessage, Command, Event, Login, Notice, Presence, Say, Tell, Welcome
+from webchat.codecs.commands import ListUsers, Quit
 from webchat.codecs.stream_input import OtherProtocol, Overlong, is_other_protocol
 
 FRAME_LIMIT = 16 * 1024
 """Characters of a frame; a text of 4,096 always fits."""
 
-SILENCE = 0.05
+BRACE_IDLE_TIME = 0.05
 """Seconds after which what a client without newlines sent is a message."""
 
-PATIENCE = 0.5
+UNFINISHED_TIME = 0.5
 """Seconds that a frame may pause which is plainly not complete: without its newline, from a client that ends its
 messages with one; in the middle of its header, or of a character."""
 
@@ -41,21 +42,11 @@ _BREAKS = re.compile("[\n\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
-    """`{QUIT}`, or an empty message: goodbye."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stray:
+class MissingHeader:
     """Text with no header before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Who:
-    """`{CLIENTS}`: who is here?"""
-
-
-Item = Command | Leave | Who | Overlong | OtherProtocol | Stray
+BraceInput = Command | Quit | ListUsers | Overlong | OtherProtocol | MissingHeader
 
 
 class BraceDecoder:
@@ -67,8 +58,8 @@ class BraceDecoder:
     None.
     """
 
-    def __init__(self, is_user: Callable[[str], bool], limit: int = FRAME_LIMIT, silence: float = SILENCE,
-                 patience: float = PATIENCE):
+    def __init__(self, is_user: Callable[[str], bool], limit: int = FRAME_LIMIT, silence: float = BRACE_IDLE_TIME,
+                 patience: float = UNFINISHED_TIME):
         self.ending = ""
         self._is_user = is_user
         self._limit = limit
@@ -86,18 +77,18 @@ class BraceDecoder:
         complete = _complete(self._buffer) and not self.ending or self._buffer.strip() in ("", f"{{{QUIT}}}")
         return self._silence if complete and not self._inside_character() else self._patience
 
-    def receive(self, data: bytes) -> list[Item]:
+    def receive(self, data: bytes) -> list[BraceInput]:
         """Take one segment; never raises."""
         self._buffer += self._utf8.decode(data)
         if not self._skipping and (unindented := self._buffer.lstrip(" \t")).startswith("{"):
             self._buffer = unindented  # or the blanks before a header would be an empty message: a goodbye
         return list(self._frames())
 
-    def idle(self) -> list[Item]:
+    def idle(self) -> list[BraceInput]:
         """Silence for `deadline` seconds: what is there is a message, unless it is more than one."""
         return self.end()
 
-    def end(self) -> list[Item]:
+    def end(self) -> list[BraceInput]:
         """The end of the input ends the last message, too."""
         rest = self._buffer + self._utf8.decode(b"", final=True)
         self._utf8.reset()
@@ -111,7 +102,7 @@ class BraceDecoder:
     def _inside_character(self) -> bool:
         return bool(self._utf8.getstate()[0])
 
-    def _frames(self) -> Iterator[Item]:
+    def _frames(self) -> Iterator[BraceInput]:
         if not self._started and is_other_protocol(self._buffer.encode()):
             self._buffer = ""
             yield OtherProtocol()
@@ -144,7 +135,7 @@ class BraceDecoder:
         after_newline = ends and self._buffer[match.start() - 1] == "\n"
         return after_newline or match[1] in KEYWORDS or self._is_user(match[1])
 
-    def _ended(self, frame: str) -> Iterator[Item]:
+    def _ended(self, frame: str) -> Iterator[BraceInput]:
         """A message that is complete, its newline included if it has one."""
         if not self._started and frame.endswith("\n"):
             self.ending = "\r\n" if frame.endswith("\r\n") else "\n"
@@ -158,7 +149,7 @@ class BraceDecoder:
         body = frame.removesuffix("\n").removesuffix("\r")
         yield _message(body)
         if self.ending and body.strip() and body.endswith("\n"):
-            yield Leave()  # a blank line came after it in the same segment
+            yield Quit()  # a blank line came after it in the same segment
 
 
 def _complete(buffer: str) -> bool:
@@ -166,13 +157,13 @@ def _complete(buffer: str) -> bool:
     return not buffer.startswith("{") or "}" in buffer
 
 
-def _message(frame: str) -> Item:
+def _message(frame: str) -> BraceInput:
     text = frame.replace("\r\n", "\n")
     if not text.strip():
-        return Leave()
+        return Quit()
     match = _HEADER.match(text)
     if match is None:
-        return Stray()
+        return MissingHeader()
     header, body = match[1], text[match.end() :].strip("\n")
     return _COMMANDS.get(header, lambda body: Tell(header, body))(body)
 
@@ -182,47 +173,49 @@ def _register(body: str) -> Login:
     return Login(name.strip(), password)
 
 
-_COMMANDS: dict[str, Callable[[str], Item]] = {
+_COMMANDS: dict[str, Callable[[str], BraceInput]] = {
     REGISTER: _register,
     ALL: lambda body: Say(body),
-    QUIT: lambda body: Leave(),
-    CLIENTS: lambda body: Who(),
+    QUIT: lambda body: Quit(),
+    CLIENTS: lambda body: ListUsers(),
 }
 
 
 # The server's half: what a connection hears.
 
 
-class Burst(NamedTuple):
+class FrameBatch(NamedTuple):
     """What goes out for one event: chunks, each to be a write of its own, and whether the list of people is due."""
 
     chunks: tuple[bytes, ...]
     roster: bool = False
 
 
-def encode_bare(event: Event) -> Burst | None:
+def encode_bare(event: Event) -> FrameBatch | None:
     """An event for those who end their messages with nothing; None where this door has nothing to say."""
-    return burst(frames, isinstance(event, Presence)) if (frames := as_frames(event)) else None
+    return batch(frames, isinstance(event, Presence)) if (frames := as_frames(event)) else None
 
 
-def encode_lf(event: Event) -> Burst | None:
+def encode_lf(event: Event) -> FrameBatch | None:
     """The same for those who end them with LF."""
-    return burst(frames, isinstance(event, Presence), "\n") if (frames := as_frames(event)) else None
+    return batch(frames, isinstance(event, Presence), "\n") if (frames := as_frames(event)) else None
 
 
-def encode_crlf(event: Event) -> Burst | None:
+def encode_crlf(event: Event) -> FrameBatch | None:
     """The same for those who end them with CRLF."""
-    return burst(frames, isinstance(event, Presence), "\r\n") if (frames := as_frames(event)) else None
+    return batch(frames, isinstance(event, Presence), "\r\n") if (frames := as_frames(event)) else None
 
 
-ENCODERS: dict[str, Callable[[Event], Burst | None]] = {"": encode_bare, "\n": encode_lf, "\r\n": encode_crlf}
+BRACE_ENCODERS: dict[str, Callable[[Event], FrameBatch | None]] = {
+    "": encode_bare, "\n": encode_lf, "\r\n": encode_crlf,
+}
 
 
-def burst(frames: list[str], roster: bool = False, ending: str = "") -> Burst:
+def batch(frames: list[str], roster: bool = False, ending: str = "") -> FrameBatch:
     """Frames as bytes: together where an ending separates them, each by itself where nothing but time does."""
     if ending:
-        return Burst(("".join(frame + ending for frame in frames).encode("utf-8", "replace"),), roster)
-    return Burst(tuple(frame.encode("utf-8", "replace") for frame in frames), roster)
+        return FrameBatch(("".join(frame + ending for frame in frames).encode("utf-8", "replace"),), roster)
+    return FrameBatch(tuple(frame.encode("utf-8", "replace") for frame in frames), roster)
 
 
 def as_frames(event: Event) -> list[str]:
@@ -288,14 +281,14 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
-class Clients:
+class ClientList:
     """Who is here, ourselves included."""
 
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ReceivedMessage:
     """Somebody said something: to everyone, or (`private`) to us."""
 
     from_user: str
@@ -310,7 +303,7 @@ class ServerLine:
     text: str
 
 
-Heard = Registered | Clients | Message | ServerLine
+ReceivedFrame = Registered | ClientList | ReceivedMessage | ServerLine
 
 _SPOKEN = re.compile(r"([^:<>{}|]+): (.*)", re.DOTALL)
 _REFUSALS = {_unlike_speech(kind.sentence): kind.code for kind in ChatError.__subclasses__()}
@@ -331,7 +324,7 @@ def tell(name: str, text: str) -> bytes:
     return _lines(name, text)
 
 
-def who() -> bytes:
+def request_users() -> bytes:
     """Ask for the list of people; the answer also tells that the server is still there."""
     return _line(CLIENTS, "")
 
@@ -340,31 +333,31 @@ def quit() -> bytes:
     return _line(QUIT, "")
 
 
-class BraceListener:
+class ServerFrameDecoder:
     """What the server sends to what one hears."""
 
     def __init__(self) -> None:
         self._buffer = b""
 
-    def receive(self, data: bytes) -> list[Heard]:
+    def receive(self, data: bytes) -> list[ReceivedFrame]:
         *frames, self._buffer = (self._buffer + data).split(b"\n")
         return [self._heard(frame.removesuffix(b"\r").decode("utf-8", "replace")) for frame in frames if frame]
 
-    def _heard(self, frame: str) -> Heard:
+    def _heard(self, frame: str) -> ReceivedFrame:
         match = _HEADER.match(frame)
         if match is None:
             return ServerLine(frame)
         header, body = match[1], frame[match.end() :]
         if header == CLIENTS:
-            return Clients(tuple(body.split("|")) if body else ())
+            return ClientList(tuple(body.split("|")) if body else ())
         if header != ALL and body == f"Welcome, {header}!":
             return Registered(header, body)
         if spoken := _SPOKEN.fullmatch(body):
-            return Message(spoken[1], spoken[2], private=header != ALL)
+            return ReceivedMessage(spoken[1], spoken[2], private=header != ALL)
         return ServerLine(body)
 
 
-def refusal(sentence: str) -> str | None:
+def refusal_code(sentence: str) -> str | None:
     """The code of a refusal, if this sentence of the server's is one that is always put in the same words."""
     return _REFUSALS.get(sentence)
 

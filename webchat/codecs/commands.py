@@ -13,17 +13,17 @@ from webchat.chat.events import Command, Join, Login, Part, Rename, Say, Tell
 
 
 @dataclass(frozen=True, slots=True)
-class Users:
+class ListUsers:
     """Who is here?"""
 
 
 @dataclass(frozen=True, slots=True)
-class Rooms:
+class ListRooms:
     """Which rooms may I enter?"""
 
 
 @dataclass(frozen=True, slots=True)
-class Help:
+class ShowHelp:
     """Which commands are there?"""
 
 
@@ -32,12 +32,12 @@ class Quit:
     """Goodbye."""
 
 
-Request = Users | Rooms | Help | Quit
+LocalCommand = ListUsers | ListRooms | ShowHelp | Quit
 """What the door itself answers."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CommandEntry:
     """One command: its arguments and its help as people read them, and what it means.
 
     `parse(rest, room)` takes what follows the command, trimmed, and the room that one is talking in.
@@ -45,10 +45,10 @@ class Entry:
 
     arguments: str
     help: str
-    parse: Callable[[str, str | None], Command | Request]
+    parse: Callable[[str, str | None], Command | LocalCommand]
 
 
-def parse(line: str, room: str | None = None) -> Command | Request:
+def parse(line: str, room: str | None = None) -> Command | LocalCommand:
     """What a line asks for, typed by somebody who is talking in `room` (None: to everyone).
 
     `//text` says `/text`. Raises ChatError with a sentence that says what is missing.
@@ -128,16 +128,17 @@ def _part(rest: str, room: str | None) -> Command:
     return Part(whole(rest) if rest else room)
 
 
-COMMANDS: dict[str, Entry] = {
-    "/users": Entry("", "who is here", lambda rest, room: Users()),
-    "/nick": Entry("NAME", "take another name", lambda rest, room: Rename(whole(rest))),
-    "/login": Entry("NAME PASSWORD", "take the name of an account", _login),
-    "/msg": Entry("NAME text", 'say something to one person; quotes around a name with spaces: "NAME"', _tell),
-    "/me": Entry("text", "say what you are doing, as _text_", lambda rest, room: Say(f"_{rest}_", room)),
-    "/all": Entry("text", "say something to everyone, while you are talking in a room", lambda rest, room: Say(rest)),
-    "/rooms": Entry("", "the rooms that you are a member of", lambda rest, room: Rooms()),
-    "/join": Entry("ROOM", "enter a room: what you type then goes there", lambda rest, room: Join(whole(rest))),
-    "/part": Entry("[ROOM]", "leave the room: what you type then goes to everyone again", _part),
-    "/help": Entry("", "this list", lambda rest, room: Help()),
-    "/quit": Entry("", "leave", lambda rest, room: Quit()),
+COMMANDS: dict[str, CommandEntry] = {
+    "/users": CommandEntry("", "who is here", lambda rest, room: ListUsers()),
+    "/nick": CommandEntry("NAME", "take another name", lambda rest, room: Rename(whole(rest))),
+    "/login": CommandEntry("NAME PASSWORD", "take the name of an account", _login),
+    "/msg": CommandEntry("NAME text", 'say something to one person; quotes around a name with spaces: "NAME"', _tell),
+    "/me": CommandEntry("text", "say what you are doing, as _text_", lambda rest, room: Say(f"_{rest}_", room)),
+    "/all": CommandEntry("text", "say something to everyone, while you are talking in a room",
+                         lambda rest, room: Say(rest)),
+    "/rooms": CommandEntry("", "the rooms that you are a member of", lambda rest, room: ListRooms()),
+    "/join": CommandEntry("ROOM", "enter a room: what you type then goes there", lambda rest, room: Join(whole(rest))),
+    "/part": CommandEntry("[ROOM]", "leave the room: what you type then goes to everyone again", _part),
+    "/help": CommandEntry("", "this list", lambda rest, room: ShowHelp()),
+    "/quit": CommandEntry("", "leave", lambda rest, room: Quit()),
 }

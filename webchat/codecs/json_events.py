@@ -1,7 +1,7 @@
 """The JSON vocabulary that Socket.IO clients and plain WebSocket clients share.
 
 Server half: `command` turns a client's event and payload into a command, `payload` an event into its name and payload,
-`acknowledgement` and `refusal` answer requests. Client half: `request` turns a command into an event and payload,
+`acknowledgement` and `error_answer` answer requests. Client half: `request` turns a command into an event and payload,
 `event` what came from a server into an event, `joined` the answer to a join into its receipt.
 The names are those of the original 2012 webchat, extended.
 """
@@ -92,7 +92,7 @@ def acknowledgement(receipt: Receipt) -> dict[str, Any]:
             return {"ok": True}
 
 
-def refusal(error: ChatError) -> dict[str, Any]:
+def error_answer(error: ChatError) -> dict[str, Any]:
     """The answer to a request that was refused."""
     return {"ok": False, "code": error.code, "message": str(error)}
 

@@ -24,7 +24,7 @@ from webchat.codecs.telnet import Telnet, erased
 LINE_LIMIT = 16 * 1024
 """Bytes before a newline; 4,096 characters of UTF-8 always fit."""
 
-SILENCE = 0.2
+LINE_IDLE_TIME = 0.2
 """Seconds after which text that came as one segment without a newline is a line."""
 
 SERVER = "-!- "
@@ -49,13 +49,13 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TelnetAnswer:
     """Bytes to send back as they are: telnet's own business."""
 
     data: bytes
 
 
-Item = Line | Overlong | Answer | OtherProtocol
+LineInput = Line | Overlong | TelnetAnswer | OtherProtocol
 
 
 class LineDecoder:
@@ -67,7 +67,7 @@ class LineDecoder:
     sends each key, who has just begun.
     """
 
-    def __init__(self, limit: int = LINE_LIMIT, silence: float = SILENCE):
+    def __init__(self, limit: int = LINE_LIMIT, silence: float = LINE_IDLE_TIME):
         self.ending = LF
         self._limit = limit
         self._silence = silence
@@ -85,12 +85,12 @@ class LineDecoder:
         whole = self._cut_lines or self._skipping or len(self._buffer[:8].decode(errors="replace")) > 1
         return self._silence if whole else None
 
-    def receive(self, data: bytes) -> list[Item]:
+    def receive(self, data: bytes) -> list[LineInput]:
         """Take one segment. Raises ProtocolViolation for telnet that does not end."""
         text, answer = self._telnet.receive(data)
         if self._telnet.seen and not self._ended_lines:
             self.ending = CRLF
-        items: list[Item] = [Answer(answer)] if answer else []
+        items: list[LineInput] = [TelnetAnswer(answer)] if answer else []
         if text:
             self._segments += 1
             scanned = len(self._buffer)
@@ -98,12 +98,12 @@ class LineDecoder:
             items += self._lines(max(scanned - 1, 0))
         return items
 
-    def idle(self) -> list[Item]:
+    def idle(self) -> list[LineInput]:
         """Silence for `deadline` seconds: what is there is a line."""
         self._cut_lines += 1
         return self.end()
 
-    def end(self) -> list[Item]:
+    def end(self) -> list[LineInput]:
         """The end of the input ends the last line, too."""
         rest = bytes(self._buffer)
         self._buffer.clear()
@@ -113,7 +113,7 @@ class LineDecoder:
             return []
         return [_line(rest)] if rest else []
 
-    def _lines(self, scan: int) -> Iterator[Item]:
+    def _lines(self, scan: int) -> Iterator[LineInput]:
         if not self._ended_lines and not self._cut_lines and is_other_protocol(self._buffer):
             self._buffer.clear()
             yield OtherProtocol()
@@ -136,7 +136,7 @@ class LineDecoder:
         if self._skipping:
             del self._buffer[:-1]  # the last byte may be the CR of an ending
 
-    def _complete(self, line: bytes) -> Iterator[Item]:
+    def _complete(self, line: bytes) -> Iterator[LineInput]:
         if self._skipping:
             self._skipping = False
         elif len(line) > self._limit:
@@ -173,7 +173,7 @@ def encode_crlf(event: Event) -> bytes | None:
     return text.replace("\n", "\r\n").encode("utf-8", "replace") if text else None
 
 
-ENCODERS: dict[bytes, Callable[[Event], bytes | None]] = {LF: encode_lf, CRLF: encode_crlf}
+LINE_ENCODERS: dict[bytes, Callable[[Event], bytes | None]] = {LF: encode_lf, CRLF: encode_crlf}
 
 
 def as_lines(event: Event) -> str:
@@ -211,7 +211,7 @@ def _prefixed(prefix: str, text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReceivedLine:
     """A line from the server. `kind` is "message", "private", "room" or "server"; a server's line has no sender."""
 
     kind: str
@@ -231,45 +231,45 @@ _TALKING = re.compile(r"What you type goes to (?:#(?P<room>.+) now;|everyone)")
 _REFUSALS = {kind.sentence: kind.code for kind in ChatError.__subclasses__()}
 
 
-class LineListener:
+class ServerLineDecoder:
     """What the server sends to what one hears."""
 
     def __init__(self) -> None:
         self._buffer = b""
 
-    def receive(self, data: bytes) -> list[Heard]:
+    def receive(self, data: bytes) -> list[ReceivedLine]:
         *lines, self._buffer = (self._buffer + data).split(LF)
-        return [heard(line.removesuffix(b"\r").decode("utf-8", "replace")) for line in lines]
+        return [parse_line(line.removesuffix(b"\r").decode("utf-8", "replace")) for line in lines]
 
 
-def heard(line: str) -> Heard:
+def parse_line(line: str) -> ReceivedLine:
     """Tell the kinds of line apart."""
     if line.startswith(SERVER):
-        return Heard("server", line[len(SERVER) :])
+        return ReceivedLine("server", line[len(SERVER) :])
     if match := _SPOKEN.fullmatch(line):
         kind = "private" if match["private"] else "room" if match["room"] else "message"
-        return Heard(kind, match["text"], match["quoted"] or match["name"], match["room"])
-    return Heard("server", line)
+        return ReceivedLine(kind, match["text"], match["quoted"] or match["name"], match["room"])
+    return ReceivedLine("server", line)
 
 
-def typed(text: str) -> bytes:
+def encode_typed(text: str) -> bytes:
     """What a person typed, as bytes to send: one line for each line of it."""
     return b"".join(line.encode("utf-8", "replace") + LF for line in _BREAKS.split(text) if line.strip())
 
 
-def welcomed(sentence: str) -> str | None:
+def assigned_name(sentence: str) -> str | None:
     """The name that one has been given, if this sentence of the server's gives one."""
     match = _WELCOME.fullmatch(sentence)
     return match["name"] if match else None
 
 
-def people(sentence: str) -> tuple[str, ...] | None:
+def listed_people(sentence: str) -> tuple[str, ...] | None:
     """Who is here, if this sentence of the server's is the list (after the login, or `/users`)."""
     match = _PEOPLE.fullmatch(sentence)
     return tuple(match["names"].split(" | ")) if match else None
 
 
-def came_or_went(sentence: str) -> tuple[str, bool] | None:
+def presence_change(sentence: str) -> tuple[str, bool] | None:
     """A name, and whether it came (True) or left, if this sentence of the server's says so of the chat."""
     match = _CAME_OR_WENT.fullmatch(sentence)
     return (match["name"], match["verb"] == "joined") if match and not match["room"] else None
@@ -280,32 +280,32 @@ def is_presence(sentence: str) -> bool:
     return _CAME_OR_WENT.fullmatch(sentence) is not None
 
 
-def groups(sentence: str) -> tuple[str, ...] | None:
+def listed_rooms(sentence: str) -> tuple[str, ...] | None:
     """The rooms that one is a member of, if this sentence of the server's is the answer to `/rooms`."""
     match = _GROUPS.fullmatch(sentence)
     return match and (tuple(match["names"].split(" | ")) if match["names"] else ())
 
 
-def talking_in(sentence: str) -> tuple[str | None] | None:
+def current_target(sentence: str) -> tuple[str | None] | None:
     """Where what one types goes from now on, if this sentence of the server's says so: (room,), (None,) to everyone."""
     match = _TALKING.search(sentence)
     return match and (match["room"],)
 
 
-def refusal(sentence: str) -> str | None:
+def refusal_code(sentence: str) -> str | None:
     """The code of a refusal, if this sentence of the server's is one that is always put in the same words."""
     return BadCredentials.code if sentence.endswith(LOGIN_HINT) else _REFUSALS.get(sentence)
 
 
-def login(name: str, password: str) -> bytes:
+def encode_login(name: str, password: str) -> bytes:
     """The request for the name of an account; double quotes keep the spaces of a name, and those around a password."""
-    return typed(f"/login {_quoted(name, ' ' in name)} {_quoted(password, password != password.strip())}")
+    return encode_typed(f"/login {_quoted(name, ' ' in name)} {_quoted(password, password != password.strip())}")
 
 
 def _quoted(text: str, needed: bool) -> str:
     return f'"{text}"' if needed else text
 
 
-def present(names: tuple[str, ...]) -> str:
-    """The server's sentence that `people` reads."""
+def people_sentence(names: tuple[str, ...]) -> str:
+    """The server's sentence that `listed_people` reads."""
     return f"{len(names)} here: {' | '.join(names)}"

@@ -8,15 +8,15 @@ from webchat.chat.errors import BadMessage, TooLong
 from webchat.chat.events import Login, Rename
 from webchat.chat.hub import GATHERING
 from webchat.codecs import braces
-from webchat.codecs.braces import Burst
+from webchat.codecs.braces import FrameBatch
 from webchat.codecs.stream_input import OtherProtocol, Overlong
-from webchat.gateways.tcp import Connection, Door
+from webchat.gateways.tcp import Connection, TCPDoor
 from webchat.net.outbox import SendQueue
 
-GAP = 0.05
+FRAME_GAP = 0.05
 """Seconds between two messages to a client that tells them apart by time alone."""
 
-EASY = 64
+MAX_AT_FULL_GAP = 64
 """Messages that may wait for their gaps; with more, the gaps shrink in proportion."""
 
 
@@ -28,7 +28,7 @@ class Pacer:
     """
 
     def __init__(self, queue: SendQueue, roster: Callable[[], bytes], limit: int, on_overflow: Callable[[str], None],
-                 gap: float = GAP):
+                 gap: float = FRAME_GAP):
         self._queue = queue
         self._roster = roster
         self._limit = limit
@@ -74,7 +74,8 @@ class Pacer:
         self._timer = None
         if self._waiting:
             self._write()
-            self._timer = self._loop.call_later(self._gap * min(1, EASY / (len(self._waiting) + 1)), self._next)
+            gap = self._gap * min(1, MAX_AT_FULL_GAP / (len(self._waiting) + 1))
+            self._timer = self._loop.call_later(gap, self._next)
 
     def _write(self) -> None:
         chunk = self._waiting.popleft()
@@ -90,7 +91,7 @@ class BraceConnection(Connection):
     """Somebody whose client speaks braces."""
 
     encode = staticmethod(braces.encode_bare)
-    door: "BraceServer"
+    door: "BraceDoor"
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -101,9 +102,9 @@ class BraceConnection(Connection):
         self._check: asyncio.TimerHandle | None = None
 
     def tell(self, sentence: str) -> None:
-        self.send(braces.burst(braces.sentence(sentence), ending=self.decoder.ending))
+        self.send(braces.batch(braces.sentence(sentence), ending=self.decoder.ending))
 
-    def send(self, frame: Burst) -> None:
+    def send(self, frame: FrameBatch) -> None:
         """Straight into the queue for a client with newlines, one by one to the others."""
         send = self.queue.send if self.decoder.ending else self._pacer.send
         for chunk in frame.chunks:
@@ -121,17 +122,17 @@ class BraceConnection(Connection):
             self._check.cancel()
         super()._end()
 
-    async def act(self, item: braces.Item) -> None:
+    async def act(self, item: braces.BraceInput) -> None:
         match item:
             case Login():
                 await self._register(item)
-            case braces.Leave():
+            case braces.Quit():
                 self.close()
-            case braces.Who():
+            case braces.ListUsers():
                 self._send_roster()
             case Overlong():
                 raise TooLong("That message was too long, and has not been said.")
-            case braces.Stray():
+            case braces.MissingHeader():
                 raise BadMessage("A message begins with ALL, or a name, in braces.")
             case OtherProtocol():
                 self.abort()
@@ -141,7 +142,7 @@ class BraceConnection(Connection):
     async def _register(self, login: Login) -> None:
         if self.session.person is None:
             # Before the session has an audience: there it is filed under its encoder.
-            self.session.encode = braces.ENCODERS[self.decoder.ending]
+            self.session.encode = braces.BRACE_ENCODERS[self.decoder.ending]
             welcome = await self.hub.handle(self.session, login)
         else:
             welcome = await self.hub.handle(self.session, Rename(login.username, login.password))
@@ -181,12 +182,12 @@ class BraceConnection(Connection):
             self._send_roster()
 
 
-class BraceServer(Door):
-    """Braces on a port; see `webchat.gateways.tcp.Door`. `gap` is `GAP`, in seconds."""
+class BraceDoor(TCPDoor):
+    """Braces on a port; see `webchat.gateways.tcp.TCPDoor`. `gap` is `FRAME_GAP`, in seconds."""
 
     connection = BraceConnection
 
-    def __init__(self, *args, gap: float = GAP, **kwargs):
+    def __init__(self, *args, gap: float = FRAME_GAP, **kwargs):
         super().__init__(*args, **kwargs)
         self.gap = gap
         self._shown: tuple[str, ...] | None = None
@@ -205,7 +206,7 @@ class BraceServer(Door):
         """The list of people as it stands, built once for all connections that end their messages alike."""
         self._refresh()
         if ending not in self._rosters:
-            self._rosters[ending] = braces.burst([braces.roster(self._shown)], ending=ending).chunks[0]
+            self._rosters[ending] = braces.batch([braces.roster(self._shown)], ending=ending).chunks[0]
         return self._rosters[ending]
 
     def _refresh(self) -> None:

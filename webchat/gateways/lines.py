@@ -3,9 +3,9 @@
 from webchat.chat.errors import BadCredentials, ChatError, LoginRequired, TooLong
 from webchat.chat.events import Join, Joined, Login, Part, Rename, Say, Tell, Welcome
 from webchat.codecs import lines
-from webchat.codecs.commands import Help, Quit, Rooms, Users, introduction, parse, usage, without_own_name
+from webchat.codecs.commands import ListRooms, ListUsers, Quit, ShowHelp, introduction, parse, usage, without_own_name
 from webchat.codecs.stream_input import OtherProtocol, Overlong
-from webchat.gateways.tcp import Connection, Door
+from webchat.gateways.tcp import Connection, TCPDoor
 
 
 class LineConnection(Connection):
@@ -36,11 +36,11 @@ class LineConnection(Connection):
     def explain(self, error: ChatError) -> str:
         return f"{error} {lines.LOGIN_HINT}" if isinstance(error, BadCredentials) else str(error)
 
-    async def act(self, item: lines.Item) -> None:
+    async def act(self, item: lines.LineInput) -> None:
         match item:
             case lines.Line(text):
                 await self._line(text)
-            case lines.Answer(data):
+            case lines.TelnetAnswer(data):
                 self.queue.send(data)
             case Overlong():
                 raise TooLong("That line was too long, and has not been said.")
@@ -52,7 +52,7 @@ class LineConnection(Connection):
             return
         if self.session.person is None:
             # Before the session has an audience: there it is filed under its encoder.
-            self.session.encode = lines.ENCODERS[self.decoder.ending]
+            self.session.encode = lines.LINE_ENCODERS[self.decoder.ending]
             if not text.startswith("/"):
                 name, text = introduction(text)
                 await self._do(Login(name))
@@ -73,7 +73,7 @@ class LineConnection(Connection):
         self.rooms = welcome.rooms
         if self.room not in self.session.rooms:
             self.room = None
-        self.tell(f"You are {welcome.username}. {lines.present(welcome.users)}")
+        self.tell(f"You are {welcome.username}. {lines.people_sentence(welcome.users)}")
         if kind is Login:
             self.tell("What you type goes to everyone; /help lists what else you can do.")
 
@@ -93,15 +93,15 @@ class LineConnection(Connection):
         await self.hub.handle(self.session, command)
         self.tell("You have left the room." + (" What you type goes to everyone again." if here else ""))
 
-    async def _users(self, _: Users) -> None:
+    async def _users(self, _: ListUsers) -> None:
         self._require_login()
-        self.tell(lines.present(self.hub.people.shown()))
+        self.tell(lines.people_sentence(self.hub.people.shown()))
 
-    async def _rooms(self, _: Rooms) -> None:
+    async def _rooms(self, _: ListRooms) -> None:
         self._require_login()
         self.tell(f"Your rooms: {' | '.join(self.rooms)}" if self.rooms else "You are not a member of any room.")
 
-    async def _help(self, _: Help) -> None:
+    async def _help(self, _: ShowHelp) -> None:
         self.tell(usage())
 
     async def _quit(self, _: Quit) -> None:
@@ -113,7 +113,7 @@ class LineConnection(Connection):
 
     _ACTIONS = {
         Say: _say, Tell: _say, Login: _login, Rename: _login, Join: _join, Part: _part,
-        Users: _users, Rooms: _rooms, Help: _help, Quit: _quit,
+        ListUsers: _users, ListRooms: _rooms, ShowHelp: _help, Quit: _quit,
     }
 
 
@@ -121,7 +121,7 @@ def _same_room(one: str, other: str) -> bool:
     return one.casefold() == other.strip().removeprefix("#").casefold()
 
 
-class LineServer(Door):
-    """Lines on a port; see `webchat.gateways.tcp.Door`."""
+class LineDoor(TCPDoor):
+    """Lines on a port; see `webchat.gateways.tcp.TCPDoor`."""
 
     connection = LineConnection

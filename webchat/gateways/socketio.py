@@ -76,7 +76,7 @@ class SocketIOChat:
                 self._hub.close(session)
                 # The answer to the request goes out first.
                 asyncio.get_running_loop().call_soon(session.outlet.close, str(error))
-            return json_events.refusal(error)
+            return json_events.error_answer(error)
         session.send(welcome)
         return json_events.acknowledgement(welcome)
 
@@ -84,7 +84,7 @@ class SocketIOChat:
         try:
             receipt = await self._hub.handle(self._sessions[sid], json_events.command(event, payload))
         except ChatError as error:
-            return json_events.refusal(error)
+            return json_events.error_answer(error)
         return json_events.acknowledgement(receipt) if event != "typing" else None
 
     def _unclaimed(self, event: str, sid: str, answer: Any) -> None:

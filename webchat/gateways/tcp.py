@@ -1,7 +1,7 @@
 """What the TCP doors share: how a connection is read, how it logs in, how it ends.
 
-A door is a `Door` with a subclass of `Connection`; `webchat.gateways.lines.LineServer` and
-`webchat.gateways.braces.BraceServer` are the two. Each is made with (hub, outbox) and has `add_sockets(sockets)`,
+A door is a `TCPDoor` with a subclass of `Connection`; `webchat.gateways.lines.LineDoor` and
+`webchat.gateways.braces.BraceDoor` are the two. Each is made with (hub, outbox) and has `add_sockets(sockets)`,
 `stop()` (accept no more) and `async drain(reason)` (say why, end every connection, wait until all are gone).
 """
 
@@ -28,24 +28,24 @@ from webchat.net.outbox import Outbox, SendQueue
 
 log = logging.getLogger(__name__)
 
-SEGMENT = 32 * 1024
+SEGMENT_SIZE = 32 * 1024
 """Bytes read at once, and thereby the most that one connection can make wait for the chat."""
 
-LINGER = 1.0
+PEER_CLOSE_TIME = 1.0
 """Seconds that a peer has to take in the last words and close its own side."""
 
-BREATH = 16
+ITEMS_PER_TURN = 16
 """Commands of one segment that are carried out before everybody else has a turn."""
 
 
-class Door(PatientAccept, TCPServer):
+class TCPDoor(PatientAccept, TCPServer):
     """One listening port of the chat. Times are in seconds."""
 
     connection: type[Connection]
 
     def __init__(self, hub: Hub, outbox: Outbox, *, login_time: float = TYPED_LOGIN_TIME,
-                 login_tries: int = LOGIN_TRIES, linger: float = LINGER):
-        super().__init__(max_buffer_size=4 * SEGMENT, read_chunk_size=SEGMENT)
+                 login_tries: int = LOGIN_TRIES, linger: float = PEER_CLOSE_TIME):
+        super().__init__(max_buffer_size=4 * SEGMENT_SIZE, read_chunk_size=SEGMENT_SIZE)
         self.hub = hub
         self.outbox = outbox
         self.login_time = login_time
@@ -79,7 +79,7 @@ class Connection:
     encode: Callable[[Event], Any]
     echo = True
 
-    def __init__(self, door: Door, stream: IOStream, address: str):
+    def __init__(self, door: TCPDoor, stream: IOStream, address: str):
         self.door = door
         self.hub = door.hub
         self.stream = stream
@@ -144,7 +144,7 @@ class Connection:
         """What the next segment, the next silence or the end of the input brings. Raises StreamClosedError."""
         try:
             if self._reading is None:
-                self._reading = self.stream.read_bytes(SEGMENT, partial=True)
+                self._reading = self.stream.read_bytes(SEGMENT_SIZE, partial=True)
             deadline = self.decoder.deadline
             if self._reading.done():
                 await asyncio.sleep(0)  # an await that has nothing to wait for would let nobody else run
@@ -175,7 +175,7 @@ class Connection:
                 self._refuse(error)
             if self.session.person is None and not self.leaving:
                 self._expect_login()
-            if not count % BREATH:
+            if not count % ITEMS_PER_TURN:
                 await asyncio.sleep(0)
         # Now, and not at the end of the turn: a peer that has closed its sending side is still to get its answers, and
         # the stream closes as soon as it sees that.

@@ -150,7 +150,7 @@ class ChatSocket:
 
     def _answer_error(self, error: ChatError, ref: str | float | None) -> None:
         if ref is not None:
-            self._send({"type": "ack", "ref": ref, **json_events.refusal(error)})
+            self._send({"type": "ack", "ref": ref, **json_events.error_answer(error)})
         else:
             self._send({"type": "error", "code": error.code, "message": str(error)})
 
