@@ -133,7 +133,7 @@ class Talking(DoorTest):
         await ada.until("[private] Hugo: psst\n")
         await hugo.until("-!- Nobody of that name is here.\n")
         await hugo.until("-!- A name that begins with a quote")
-        await hugo.until("-!- Say what Hugo is to hear")
+        await hugo.until("-!- Add the text for Hugo: /msg NAME text")
 
     @gen_test
     async def test_me_is_a_text_like_any_other(self):

@@ -145,7 +145,7 @@ class Connection:
         try:
             if self._reading is None:
                 self._reading = self.stream.read_bytes(SEGMENT_SIZE, partial=True)
-            deadline = self.decoder.deadline
+            deadline = self.decoder.idle_after
             if self._reading.done():
                 await asyncio.sleep(0)  # an await that has nothing to wait for would let nobody else run
             elif deadline is not None:
