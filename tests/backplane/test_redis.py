@@ -13,7 +13,7 @@ from tests.backplane.redis_server import Proxy, RedisServer, needs_redis
 from webchat.backplane.redis import RedisBackplane
 from webchat.chat.errors import BadCredentials, NameTaken
 from webchat.chat.events import ChatMessage, Join, Notice, Part, Presence, Rename, Type, Typing
-from webchat.codecs.node import NodeCodec, NodeMessage, PresenceChange
+from webchat.codecs.node import NodeCodec, NodeMessage, NodePresence
 
 pytestmark = needs_redis
 
@@ -348,7 +348,7 @@ class Forgetful(RedisBackplane):
     loses = False
 
     def _post(self, item, channel):
-        if not (self.loses and isinstance(item, PresenceChange)):
+        if not (self.loses and isinstance(item, NodePresence)):
             super()._post(item, channel)
 
 

@@ -16,10 +16,10 @@ from webchat.codecs.node import (
     NodeCodec,
     NodeLeft,
     NodeMessage,
+    NodePresence,
     NodeState,
     NodeTyping,
     Occupants,
-    PresenceChange,
     StateRequest,
 )
 
@@ -29,7 +29,7 @@ CHANNEL = "webchat:all"
 MESSAGE = ChatMessage("01a1fdd8d82a0000fe665408", 1, "Sue*", True, "¿qué?\n🎉", room="Taskmaster")
 ITEMS = [
     NodeMessage("room:Taskmaster", MESSAGE), NodeTyping("everyone", Typing("ada")), Heartbeat(0, True),
-    StateRequest(), NodeLeft(), PresenceChange(1, (HeldName("ada", "ada", False),), ("bob",)),
+    StateRequest(), NodeLeft(), NodePresence(1, (HeldName("ada", "ada", False),), ("bob",)),
     NodeState(3, 0, 1, (HeldName("Sue", "sue", True),)),
     Occupants("Taskmaster", ("Sue*",), (), True),
 ]

@@ -15,8 +15,8 @@ from webchat.codecs.node import (
     HeldName,
     NodeItem,
     NodeLeft,
+    NodePresence,
     NodeState,
-    PresenceChange,
     StateRequest,
 )
 
@@ -65,7 +65,7 @@ class Nodes:
     def moved(self, came: Iterable[HeldName] = (), left: Iterable[str] = ()) -> None:
         """Our own people have changed."""
         self._seq += 1
-        self._post(PresenceChange(self._seq, tuple(came), tuple(left)), None)
+        self._post(NodePresence(self._seq, tuple(came), tuple(left)), None)
 
     def beat(self, hello: bool = False) -> Heartbeat:
         return Heartbeat(self._seq, hello)
@@ -90,7 +90,7 @@ class Nodes:
                     self._post(self.beat(), node)
                 if seq != peer.seq:
                     self._ask(node, peer)
-            case PresenceChange(seq, came, left):
+            case NodePresence(seq, came, left):
                 self._move(node, peer, seq, came, left)
             case StateRequest():
                 self._tell_state(node)

@@ -70,7 +70,7 @@ class Heartbeat(Struct, frozen=True, array_like=True, tag="beat"):
     hello: bool = False
 
 
-class PresenceChange(Struct, frozen=True, array_like=True, tag="moved"):
+class NodePresence(Struct, frozen=True, array_like=True, tag="moved"):
     """The `seq`th presence change: the names that joined through this node, and the keys of those that left."""
 
     seq: Count
@@ -104,7 +104,7 @@ class NodeLeft(Struct, frozen=True, array_like=True, tag="bye"):
     """This node has stopped; nobody is here through it."""
 
 
-NodeItem = NodeMessage | NodeTyping | Heartbeat | PresenceChange | StateRequest | NodeState | Occupants | NodeLeft
+NodeItem = NodeMessage | NodeTyping | Heartbeat | NodePresence | StateRequest | NodeState | Occupants | NodeLeft
 
 
 class Frame(Struct, frozen=True, array_like=True):
