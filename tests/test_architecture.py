@@ -91,7 +91,7 @@ def test_imports_follow_the_arrows():
 
 @pytest.mark.parametrize(("module", "source"), [
     ("webchat.chat.hub", "from webchat.codecs import lines"),
-    ("webchat.chat.hub", "from ..gateways.tcp import LineServer"),
+    ("webchat.chat.hub", "from ..gateways.tcp import LineDoor"),
     ("webchat.codecs.lines", "import webchat.gateways.tcp"),
     ("webchat.gateways.tcp", "def late():\n    from webchat.config import Config"),
     ("webchat.backplane.redis", "from webchat.codecs import lines"),

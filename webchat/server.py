@@ -27,8 +27,8 @@ from webchat.chat.hub import Hub
 from webchat.codecs import json_events
 from webchat.config import Config
 from webchat.gateways import monitoring, pages
-from webchat.gateways.braces import BraceServer
-from webchat.gateways.lines import LineServer
+from webchat.gateways.braces import BraceDoor
+from webchat.gateways.lines import LineDoor
 from webchat.gateways.monitoring import Metrics
 from webchat.gateways.socketio import SocketIODoor
 from webchat.gateways.websocket import WebSocketDoor
@@ -77,8 +77,8 @@ class Server:
         await self.backplane.start()
         openings = {
             "http": lambda: HTTPServer(self._application(), ssl_options=tls),
-            "lines": lambda: LineServer(self.hub, self.outbox),
-            "braces": lambda: BraceServer(self.hub, self.outbox),
+            "lines": lambda: LineDoor(self.hub, self.outbox),
+            "braces": lambda: BraceDoor(self.hub, self.outbox),
         }
         for door, bound in sockets.items():
             server = openings[door]()

@@ -80,7 +80,7 @@ class SocketIODoor:
                 self._hub.close(session)
                 # The answer to the request goes out first.
                 asyncio.get_running_loop().call_soon(session.outlet.close, str(error))
-            return json_events.refusal(error)
+            return json_events.error_answer(error)
         session.send(welcome)
         return json_events.acknowledgement(welcome)
 
@@ -91,7 +91,7 @@ class SocketIODoor:
         try:
             receipt = await self._hub.handle(self._sessions[sid], json_events.command(event, payload))
         except ChatError as error:
-            return json_events.refusal(error)
+            return json_events.error_answer(error)
         return json_events.acknowledgement(receipt) if event != "typing" else None
 
     def _unacknowledged(self, event: str, sid: str, answer: Any) -> None:

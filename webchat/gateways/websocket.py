@@ -153,7 +153,7 @@ class WebSocketConnection:
 
     def _answer_error(self, error: ChatError, ref: Ref) -> None:
         if ref is not None:
-            self._send({"type": "ack", "ref": ref, **json_events.refusal(error)})
+            self._send({"type": "ack", "ref": ref, **json_events.error_answer(error)})
         else:
             self._send({"type": "error", "code": error.code, "message": str(error)})
 
