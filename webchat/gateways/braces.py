@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from webchat.chat.errors import BadMessage, TooLong
 from webchat.chat.events import Login, Rename
-from webchat.chat.hub import GATHERING
+from webchat.chat.hub import PRESENCE_DELAY
 from webchat.codecs import braces
 from webchat.codecs.braces import Burst
 from webchat.codecs.stream_input import OtherProtocol, Overlong
@@ -171,7 +171,7 @@ class BraceConnection(Connection):
     def _check_later(self) -> None:
         """Somebody in the list may go before it is told that he came; then neither is, and the list is wrong."""
         if self._check is None and self.hub.people.presence.pending:
-            self._check = asyncio.get_running_loop().call_later(GATHERING, self._check_roster)
+            self._check = asyncio.get_running_loop().call_later(PRESENCE_DELAY, self._check_roster)
 
     def _check_roster(self) -> None:
         self._check = None
