@@ -9,6 +9,7 @@ from webchat.backplane.local import LocalBackplane
 from webchat.chat.accounts import demo_accounts
 from webchat.chat.events import Command, Event, Login
 from webchat.chat.hub import Hub
+from webchat.chat.names import Name
 from webchat.chat.room import Room
 from webchat.chat.session import Session
 
@@ -70,13 +71,20 @@ class WatchedBackplane(LocalBackplane):
         super().__init__()
         self.during_claim = during_claim
         self.during_enter = during_enter
+        self.claimed: list[str] = []
+        self.released: list[str] = []
         self.published: list[tuple[Event, str]] = []
         self.occupied: list[tuple[str, frozenset[str]]] = []
 
-    async def claim(self, *args: Any) -> str:
+    async def claim(self, name: Name, authenticated: bool, token: str) -> str:
+        self.claimed.append(name.text)
         if self.during_claim:
             self.during_claim()
-        return await super().claim(*args)
+        return await super().claim(name, authenticated, token)
+
+    def release(self, key: str) -> None:
+        self.released.append(key)
+        super().release(key)
 
     async def enter(self, room: Room) -> None:
         if self.during_enter:

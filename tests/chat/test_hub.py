@@ -390,6 +390,13 @@ class TestRooms:
         chat.do(sue, Say("hello", room=ROOM))
         assert [type(event) for event in alex.outlet.take()] == [Presence, ChatMessage]
 
+    def test_the_joins_of_others_can_wait_while_somebody_sends(self, chat):
+        alex, sue = member(chat), chat.login("Sue", "password")
+        chat.settle()
+        chat.do(sue, Join(ROOM))
+        chat.do(alex, Say("hello", room=ROOM))
+        assert [type(event) for event in alex.outlet.take()] == [ChatMessage]
+
     def test_joining_twice_has_no_further_effect(self, chat):
         alex = member(chat)
         chat.do(alex, Join(ROOM))

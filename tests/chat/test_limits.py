@@ -32,6 +32,11 @@ class TestTokenBucket:
         assert [bucket.take(at) for at in (100.0, 50.0, 100.5, 101.0)] == [True, False, False, True]
 
 
+    def test_a_clock_that_goes_back_takes_no_tokens(self):
+        bucket = TokenBucket(rate=1, burst=3)
+        assert [bucket.take(at) for at in (100.0, 50.0, 50.0, 50.0)] == [True, True, True, False]
+
+
 class TestSlidingWindow:
     def test_it_is_full_at_its_limit_until_the_oldest_event_has_expired(self):
         window = SlidingWindow(limit=3, seconds=60)
@@ -66,6 +71,12 @@ class TestSlidingWindow:
         for key in ("ada", "bob", "ada", "cyd"):
             window.add(key, 0.0)
         assert window.is_full("ada", 1.0) and len(window) == 2
+
+    def test_a_key_whose_first_event_has_expired_is_kept_for_its_latest(self):
+        window = SlidingWindow(limit=2, seconds=60)
+        for key, at in (("ada", 0.0), ("ada", 50.0), ("bob", 61.0)):
+            window.add(key, at)
+        assert len(window) == 2
 
     def test_only_the_latest_events_up_to_the_limit_count(self):
         window = SlidingWindow(limit=2, seconds=60)

@@ -5,7 +5,7 @@ import pytest
 from tests.chat.fakes import Chat, WatchedBackplane, immediately
 from webchat.chat import names
 from webchat.chat.accounts import Accounts, demo_accounts
-from webchat.chat.errors import BadCredentials, BadMessage, BadName, NameTaken, ServerFull, SlowDown
+from webchat.chat.errors import BadCredentials, BadMessage, BadName, NameTaken, NotAMember, ServerFull, SlowDown
 from webchat.chat.events import ChatMessage, Join, Login, Notice, Presence, Rename, Say, Welcome
 
 NODE = "0" * 16
@@ -135,10 +135,13 @@ class TestToken:
         with pytest.raises(NameTaken):
             chat.login("ada", token="guess")
 
-    def test_a_further_connection_keeps_the_spelling_of_the_first(self, chat):
+    def test_a_further_connection_keeps_the_spelling_of_the_first(self):
+        backplane = WatchedBackplane()
+        chat = Chat(backplane=backplane)
         session = chat.open()
         token = chat.do(session, Login("Ada")).token
         assert chat.login("ADA", token=token).username == "Ada"
+        assert backplane.claimed == ["Ada", "Ada"]
 
     def test_a_token_replaces_an_accounts_password_while_the_account_is_connected(self, chat):
         session = chat.open()
@@ -198,8 +201,7 @@ class TestInterruptedLogin:
         second = chat.open()
         assert chat.do(second, Login("ada", token=token)).token == token
         assert chat.hub.people.shown() == ("ada",)
-        with pytest.raises(NameTaken):
-            chat.login("ada")
+        assert backplane.released == []
 
     def test_a_refused_claim_does_not_release_the_name_of_those_who_hold_it(self, chat):
         chat.login("ada")
@@ -234,6 +236,19 @@ class TestRename:
         assert ada.outlet.take() == [Presence(("Bob",), ("bob",))]
         with pytest.raises(NameTaken):
             chat.login("bob")
+
+    def test_another_spelling_is_claimed_in_the_whole_chat(self):
+        backplane = WatchedBackplane()
+        chat = Chat(backplane=backplane)
+        chat.do(chat.login("bob"), Rename("Bob"))
+        assert (backplane.claimed, backplane.released) == (["bob", "Bob"], [])
+
+    def test_somebody_whose_account_was_removed_can_claim_their_own_name_and_keeps_it(self, chat):
+        sue = chat.login("Sue", "password")
+        chat.hub.accounts = no_accounts()
+        assert chat.do(sue, Rename("SUE")).username == "Sue*"
+        with pytest.raises(NameTaken):
+            chat.login("Sue")
 
     def test_an_account_keeps_its_spelling(self, chat):
         alex = chat.login("Alex", "password")
@@ -283,6 +298,13 @@ class TestGuestWhoseNameBecomesAnAccounts:
         assert [notice.code for notice in guest.outlet.of(Notice)] == ["name-taken"]
         assert guest.outlet.closed is not None and guest not in chat.hub.sessions
         assert (sue.username, chat.hub.people.shown()) == ("Sue*", ("Sue*",))
+
+    def test_they_are_not_in_the_groups_of_the_account(self):
+        chat = Chat(no_accounts())
+        guest = chat.login("Alex")
+        chat.hub.accounts = accounts()
+        with pytest.raises(NotAMember):
+            chat.do(guest, Join("Taskmaster"))
 
     def test_they_are_not_disconnected_by_a_wrong_password(self):
         chat = Chat(no_accounts())

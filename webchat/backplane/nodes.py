@@ -117,7 +117,8 @@ class Nodes:
             return
         people = {held.key: held for part in peer.parts.values() for held in part.people}
         peer.seq, peer.parts, peer.asked = state.seq, {}, float("-inf")
-        self._apply(node, people.values(), [each.key for each in self._hub.people.on_node(node) if each.key not in people])
+        gone = [person.key for person in self._hub.people.on_node(node) if person.key not in people]
+        self._apply(node, people.values(), gone)
         self._news.set()
 
     def _apply(self, node: str, came: Iterable[Held], left: Iterable[str]) -> None:

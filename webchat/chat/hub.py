@@ -156,7 +156,6 @@ class Hub:
         return self._welcome(session, person)
 
     def _log_in(self, session: Session, person: Person) -> Welcome:
-        person = self.people.find(person.key) or person
         session.person = person
         self.people.add_session(person, session)
         self.everyone.add(session)

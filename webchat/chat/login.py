@@ -62,10 +62,10 @@ class NameClaims:
 
     async def _has_valid_token(self, name: Name, command: Login | Rename) -> bool:
         """Return whether the token replaces the password: it was given to the account's owner, who is still here."""
-        token, holder = _token(command), self._people.find(name.key)
-        if not token or not holder or not holder.authenticated:
+        holder = self._people.find(name.key)
+        if holder is None or not holder.authenticated:
             return False
-        return await self._backplane.recognises(name.key, token)
+        return await self._backplane.recognises(name.key, _token(command))
 
     async def _claim(self, session: Session, name: Name, authenticated: bool, command: Login | Rename) -> Person:
         holder = self._people.find(name.key)
@@ -86,9 +86,7 @@ class NameClaims:
                 self.release(name.key)
         if not granted:
             raise BadMessage("The connection ended during the login.")
-        person = self._people.find(name.key)
-        if person is None or person.authenticated != authenticated:
-            person = self._new_person(name, authenticated)
+        person = self._people.find(name.key) or self._new_person(name, authenticated)
         person.token = token
         return person
 
