@@ -93,9 +93,28 @@ class TestRefusals:
     def test_reserved_words_are_refused_in_any_case_width_and_lookalike_spelling(self, raw):
         assert "is reserved" in refusal(raw)
 
-    @pytest.mark.parametrize("raw", ["\u0301a", "a" + 5 * "\u0302\u0320", "*\u0308a"])
+    @pytest.mark.parametrize("raw", ["\u0301a", "x" + 5 * "\u0320", "a" + 5 * "\u20dd", "\u20dda", "*\u0308a"])
     def test_accents_without_a_letter_and_more_than_four_on_one_are_refused(self, raw):
         assert "an accent" in refusal(raw)
+
+    @pytest.mark.parametrize("mark", "\u0320\u20dd")
+    def test_four_accents_on_each_letter_are_accepted(self, mark):
+        assert parse(2 * ("x" + 4 * mark)).text == 2 * ("x" + 4 * mark)
+
+    @pytest.mark.parametrize(("raw", "reason"), [
+        ("a\u00b7b", "which is not allowed at this place."), ("a\u034fb", "which is invisible."),
+        ("a\u200bb", "which is invisible."), ("a\x07b", "a control character."), ("a\u2800b", "which shows nothing."),
+        ("a\ue000b", "a private-use character."), ("a\u0378b", "an unassigned character."),
+        ("a\u2503b", "which looks like a part of the protocol."),
+    ])
+    def test_the_reason_says_what_is_wrong_with_the_character(self, raw, reason):
+        assert refusal(raw).endswith(reason)
+
+    def test_a_text_over_256_characters_is_refused_even_if_little_of_it_remains_after_normalisation(self):
+        assert parse("x" + 255 * " ").text == parse_room("x" + 255 * " ") == "x"
+        for normalise in (parse, parse_room):
+            with pytest.raises(BadName, match="at most"):
+                normalise("x" + 256 * " ")
 
     def test_the_reason_contains_only_printable_ascii(self):
         for raw in ("a\x1b[2Jb", "a\u202eb", "a：b", "\u0301", "a\ud800"):
@@ -120,6 +139,9 @@ class TestClashes:
     def test_every_text_has_a_key_even_if_it_cannot_be_a_name(self):
         for raw in ("", "*", "a\ud800", "x" * 100_000, "a:b", "\n"):
             assert isinstance(key(raw), str)
+
+    def test_only_the_first_256_characters_of_a_text_count_for_its_key(self):
+        assert key("x" * 100_000) == key("x" * 256)
 
 
 class TestForAnyText:
