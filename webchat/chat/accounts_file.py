@@ -133,7 +133,7 @@ def _line(text: str, path: tuple[str, ...]) -> int:
 
 
 def _lines_by_path(text: str) -> dict[tuple[str, ...], int]:
-    """Return the line on which each table begins and each key is set, as well as this can be told line by line."""
+    """Return the line on which each table begins and each key is set, found by reading line by line."""
     lines: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.split("\n"), 1):
