@@ -73,6 +73,7 @@ class Server:
         self.backplane = _backplane(config)
         self.hub = Hub(known, self.backplane, loop, history=config.history, message_rate=config.message_rate,
                        capacity=config.max_connections)
+        self.backplane.attach(self.hub)
         self.outbox = Outbox()
         await self.backplane.start()
         openings = {

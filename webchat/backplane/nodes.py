@@ -126,7 +126,8 @@ class Nodes:
             return
         people = {held.key: held for part in peer.parts.values() for held in part.people}
         peer.seq, peer.parts, peer.asked = state.seq, {}, float("-inf")
-        self._apply(node, people.values(), [each.key for each in self._hub.people.on(node) if each.key not in people])
+        gone = [person.key for person in self._hub.people.on_node(node) if person.key not in people]
+        self._apply(node, people.values(), gone)
         self._news.set()
 
     def _apply(self, node: str, came: Iterable[HeldName], left: Iterable[str]) -> None:
@@ -140,7 +141,7 @@ class Nodes:
     def drop(self, node: str) -> None:
         """This node has left, or is dead: so has everybody who was here through it alone."""
         if self._peers.pop(node, None):
-            for person in self._hub.people.on(node):
+            for person in self._hub.people.on_node(node):
                 self._hub.remote_left(node, person.key)
             self._dropped(node)
             self._news.set()

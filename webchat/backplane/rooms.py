@@ -163,14 +163,14 @@ class Rooms:
             await self._link.subscribe(self.channel(room.name))
             place.heard = []
             if not place.was_known and not room.sessions:
-                room.forget()
+                room.clear_history()
             history, fields = self._link.ask("ZRANGE", self._history(room.name), 0, -1), self._link.ask(
                 "HKEYS", self._members(room.name))
             history, members = await history, await self._living(room.name, await fields)
         except (Unreachable, ResponseError):
             place.known = place.heard = None
             return
-        self._hub.recall(room, self._readable(room.name, history), deliver=place.was_known)
+        self._hub.merge_history(room, self._readable(room.name, history), deliver=place.was_known)
         for node in members.keys() | room.elsewhere.keys():
             room.set_elsewhere(node, frozenset(members.get(node, ())))
         for node, item in place.heard:  # while we waited for what is older
