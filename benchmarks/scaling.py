@@ -157,6 +157,7 @@ class BenchmarkNode:
     def __init__(self, backplane: Backplane):
         self.backplane = backplane
         self.hub = Hub(Accounts((), run=asyncio.to_thread), backplane, asyncio.get_running_loop())
+        backplane.attach(self.hub)
 
     async def login(self, name: str, outlet: Receiver) -> Session:
         session = self.hub.open(encode=unchanged, outlet=outlet, address="")

@@ -14,7 +14,7 @@ from webchat.chat.accounts import demo_accounts
 from webchat.chat.errors import Degraded, NameTaken
 from webchat.chat.events import ChatMessage, Login, Say, Tell
 from webchat.chat.hub import Hub
-from webchat.chat.ids import Ids
+from webchat.chat.ids import IdGenerator
 from webchat.chat.session import Session
 
 SAFETY_TIMEOUT = 50.0
@@ -56,7 +56,8 @@ class Node:
     def __init__(self, url: str, key: str = "secret", timing: Timing = STEADY, skew: float = 0):
         self.backplane = RedisBackplane(url, key, timing=timing)
         self.hub = Hub(demo_accounts(run=immediately), self.backplane, asyncio.get_running_loop(),
-                       ids=Ids(clock=lambda: time.time() + skew))
+                       ids=IdGenerator(clock=lambda: time.time() + skew))
+        self.backplane.attach(self.hub)
 
     async def __aenter__(self) -> "Node":
         await self.backplane.start()

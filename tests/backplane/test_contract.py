@@ -30,7 +30,7 @@ def backplane(request):
             made = local.LocalBackplane()
         else:
             made = RedisBackplane(request.getfixturevalue("redis").url, timing=STEADY)
-        Hub(demo_accounts(run=immediately), made, Clock())
+        made.attach(Hub(demo_accounts(run=immediately), made, Clock()))
         await made.start()
         try:
             yield made

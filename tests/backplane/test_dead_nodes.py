@@ -16,7 +16,7 @@ from tests.backplane.redis_server import needs_redis
 from tests.backplane.test_frames import publish
 from webchat.chat.errors import NameTaken
 from webchat.chat.events import Join
-from webchat.codecs.node import Codec, Held, Occupants, State
+from webchat.codecs.node import HeldName, NodeCodec, NodeState, Occupants
 
 pytestmark = needs_redis
 
@@ -64,8 +64,8 @@ async def line_of(process) -> str:
 
 @on_loop
 async def test_a_node_that_falls_silent_is_dropped_with_its_people_and_its_members_of_rooms(redis):
-    dead = Codec("d" * 16, "secret")
-    items = {"webchat:all": State(0, 0, 1, (Held("ada", "ada", False),)),
+    dead = NodeCodec("d" * 16, "secret")
+    items = {"webchat:all": NodeState(0, 0, 1, (HeldName("ada", "ada", False),)),
              f"webchat:{{room:{ROOM}}}": Occupants(ROOM, ("ada",), ())}
     async with Node(redis.url, timing=replace(MORTAL, lease=1)) as one:
         alex = await one.login("Alex", "password")

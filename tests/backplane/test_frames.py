@@ -9,7 +9,7 @@ from tests.backplane.nodes import QUIET, RECONNECTING, Node, on_loop, texts, unt
 from tests.backplane.redis_server import needs_redis
 from webchat.chat.errors import NameTaken
 from webchat.chat.events import ChatMessage, Join
-from webchat.codecs.node import Codec, Said
+from webchat.codecs.node import NodeCodec, NodeMessage
 
 pytestmark = needs_redis
 
@@ -18,8 +18,8 @@ ROOM = "Taskmaster"
 
 def signed(key: str, text: str = "forged") -> bytes:
     """A frame with a message, signed with a key, for the channel of everyone."""
-    (frame,) = Codec("f" * 16, key).encode("webchat:all", [
-        Said("everyone", ChatMessage("f" * 24, 0, "admin", True, text))])
+    (frame,) = NodeCodec("f" * 16, key).encode("webchat:all", [
+        NodeMessage("everyone", ChatMessage("f" * 24, 0, "admin", True, text))])
     return frame
 
 
@@ -66,8 +66,8 @@ async def test_an_item_that_cannot_be_processed_is_logged_and_the_next_ones_are(
         (record,) = await until(lambda: [each for each in caplog.records if each.levelname == "ERROR"])
         assert record.exc_info[0] is TypeError
         del ada.outlet.send
-        (frame,) = Codec("e" * 16, "secret").encode("webchat:all", [
-            Said("everyone", ChatMessage("e" * 24, 0, "admin", True, "next"))])
+        (frame,) = NodeCodec("e" * 16, "secret").encode("webchat:all", [
+            NodeMessage("everyone", ChatMessage("e" * 24, 0, "admin", True, "next"))])
         await publish(redis, frame)
         await until(lambda: texts(ada) == ["next"])
         assert node.is_well

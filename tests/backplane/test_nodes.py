@@ -7,17 +7,17 @@ import pytest
 from tests.backplane.nodes import on_loop
 from tests.chat.fakes import Chat, Clock
 from webchat.backplane.nodes import STATE_RETRY, Nodes
-from webchat.codecs.node import PEOPLE_A_PART, Ask, Beat, Held, Moved, State
+from webchat.codecs.node import PEOPLE_PER_PART, Heartbeat, HeldName, NodePresence, NodeState, StateRequest
 
 OTHER, THIRD = "1" * 16, "2" * 16
 
 
-def held(name: str, authenticated: bool = False) -> Held:
-    return Held(name, name, authenticated)
+def held(name: str, authenticated: bool = False) -> HeldName:
+    return HeldName(name, name, authenticated)
 
 
-def state(seq: int, *names: str, part: int = 0, parts: int = 1) -> State:
-    return State(seq, part, parts, tuple(map(held, names)))
+def state(seq: int, *names: str, part: int = 0, parts: int = 1) -> NodeState:
+    return NodeState(seq, part, parts, tuple(map(held, names)))
 
 
 class Sent:
@@ -60,39 +60,39 @@ class TestOwnPeople:
     def test_each_change_is_sent_to_everyone_with_the_next_number(self, world):
         world.nodes.add_person(held("ada"))
         world.nodes.remove_person("ada")
-        assert world.sent.take() == [(None, Moved(1, (held("ada"),), ())), (None, Moved(2, (), ("ada",)))]
+        assert world.sent.take() == [(None, NodePresence(1, (held("ada"),), ())), (None, NodePresence(2, (), ("ada",)))]
         assert world.nodes.own_people == {}
 
     def test_a_heartbeat_repeats_the_number_of_the_last_change(self, world):
         world.nodes.add_person(held("ada"))
-        assert world.nodes.heartbeat() == Beat(1)
-        assert world.nodes.heartbeat(hello=True) == Beat(1, hello=True)
+        assert world.nodes.heartbeat() == Heartbeat(1)
+        assert world.nodes.heartbeat(hello=True) == Heartbeat(1, hello=True)
 
     def test_a_node_that_asks_gets_the_whole_state_in_parts(self, world):
-        names = [f"guest{n}" for n in range(2 * PEOPLE_A_PART + 1)]
+        names = [f"guest{n}" for n in range(2 * PEOPLE_PER_PART + 1)]
         for name in names:
             world.nodes.add_person(held(name))
         world.know(OTHER, 0)
-        world.nodes.receive(OTHER, Ask())
+        world.nodes.receive(OTHER, StateRequest())
         parts = [item for to, item in world.sent.take() if to == OTHER]
         assert [(part.seq, part.part, part.parts) for part in parts] == [(len(names), n, 3) for n in range(3)]
         assert [each.text for part in parts for each in part.people] == names
 
     def test_a_node_without_people_answers_with_an_empty_state(self, world):
         world.know(OTHER, 0)
-        world.nodes.receive(OTHER, Ask())
-        assert world.sent.take() == [(OTHER, State(0, 0, 1, ()))]
+        world.nodes.receive(OTHER, StateRequest())
+        assert world.sent.take() == [(OTHER, NodeState(0, 0, 1, ()))]
 
     def test_a_greeting_is_answered_with_a_heartbeat(self, world):
         world.know(OTHER, 0)
-        world.nodes.receive(OTHER, Beat(0, hello=True))
-        assert world.sent.take() == [(OTHER, Beat(0))]
+        world.nodes.receive(OTHER, Heartbeat(0, hello=True))
+        assert world.sent.take() == [(OTHER, Heartbeat(0))]
 
 
 class TestOtherNodes:
     def test_a_new_node_is_asked_for_its_state_whatever_it_said_first(self, world):
         world.nodes.mark_alive(OTHER)
-        assert world.sent.take() == [(OTHER, Ask())]
+        assert world.sent.take() == [(OTHER, StateRequest())]
         assert OTHER in world.nodes and len(world.nodes) == 1
 
     def test_its_people_are_here_when_the_state_has_arrived(self, world):
@@ -101,45 +101,45 @@ class TestOtherNodes:
 
     def test_the_next_change_is_applied(self, world):
         world.know(OTHER, 3, "ada")
-        world.nodes.receive(OTHER, Moved(4, (held("bob"),), ("ada",)))
+        world.nodes.receive(OTHER, NodePresence(4, (held("bob"),), ("ada",)))
         assert (world.users(), world.sent.take()) == ({"bob"}, [])
 
     def test_a_change_that_is_known_already_is_ignored(self, world):
         world.know(OTHER, 3, "ada")
-        world.nodes.receive(OTHER, Moved(3, (), ("ada",)))
+        world.nodes.receive(OTHER, NodePresence(3, (), ("ada",)))
         assert (world.users(), world.sent.take()) == ({"ada"}, [])
 
     def test_after_a_missed_change_the_state_is_requested_and_nothing_is_applied(self, world):
         world.know(OTHER, 3, "ada")
-        world.nodes.receive(OTHER, Moved(5, (), ("ada",)))
-        assert (world.users(), world.sent.take()) == ({"ada"}, [(OTHER, Ask())])
+        world.nodes.receive(OTHER, NodePresence(5, (), ("ada",)))
+        assert (world.users(), world.sent.take()) == ({"ada"}, [(OTHER, StateRequest())])
 
     def test_a_change_before_the_state_is_not_applied(self, world):
-        world.nodes.receive(OTHER, Moved(1, (held("ada"),), ()))
-        assert (world.users(), world.sent.take()) == (set(), [(OTHER, Ask())])
+        world.nodes.receive(OTHER, NodePresence(1, (held("ada"),), ()))
+        assert (world.users(), world.sent.take()) == (set(), [(OTHER, StateRequest())])
 
     def test_a_heartbeat_shows_that_a_change_was_missed(self, world):
         world.know(OTHER, 3, "ada")
-        world.nodes.receive(OTHER, Beat(3))
+        world.nodes.receive(OTHER, Heartbeat(3))
         assert world.sent.take() == []
-        world.nodes.receive(OTHER, Beat(4))
-        assert world.sent.take() == [(OTHER, Ask())]
+        world.nodes.receive(OTHER, Heartbeat(4))
+        assert world.sent.take() == [(OTHER, StateRequest())]
 
     def test_a_state_is_requested_again_when_it_has_not_arrived_in_time_but_not_before(self, world):
         world.nodes.mark_alive(OTHER)
         world.sent.take()
         world.clock.advance(STATE_RETRY / 2)
-        world.nodes.receive(OTHER, Beat(1))
+        world.nodes.receive(OTHER, Heartbeat(1))
         assert world.sent.take() == []
         world.clock.advance(STATE_RETRY / 2)
-        world.nodes.receive(OTHER, Beat(1))
-        assert world.sent.take() == [(OTHER, Ask())]
+        world.nodes.receive(OTHER, Heartbeat(1))
+        assert world.sent.take() == [(OTHER, StateRequest())]
 
     def test_a_change_missed_right_after_a_state_is_requested_at_once(self, world):
         world.nodes.mark_alive(OTHER)
         world.know(OTHER, 3, "ada")
-        world.nodes.receive(OTHER, Beat(4))
-        assert world.sent.take() == [(OTHER, Ask())]
+        world.nodes.receive(OTHER, Heartbeat(4))
+        assert world.sent.take() == [(OTHER, StateRequest())]
 
     def test_a_new_state_replaces_the_old_one(self, world):
         world.know(OTHER, 3, "ada", "bob")
@@ -198,8 +198,8 @@ class TestSilence:
     def test_a_node_that_was_dropped_and_comes_back_is_asked_for_its_state(self, world):
         world.know(OTHER, 1, "ada")
         world.nodes.drop(OTHER)
-        world.nodes.receive(OTHER, Beat(1))
-        assert world.sent.take() == [(OTHER, Ask())]
+        world.nodes.receive(OTHER, Heartbeat(1))
+        assert world.sent.take() == [(OTHER, StateRequest())]
 
 
 class TestWaiting:

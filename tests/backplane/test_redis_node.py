@@ -11,7 +11,7 @@ from webchat.backplane.redis_client import RedisClient
 from webchat.backplane.redis_node import RedisNode
 from webchat.chat.events import ChatMessage, Join
 from webchat.chat.hub import room_channel
-from webchat.codecs.node import Codec
+from webchat.codecs.node import NodeCodec
 
 ROOM = "Taskmaster"
 
@@ -23,7 +23,7 @@ async def test_a_message_to_a_room_is_saved_before_it_is_published():
     chat.do(chat.login("Alex", "password"), Join(ROOM))
     client = RedisClient("unix:///nowhere", "the-name", STEADY, Counter())
     client.is_connected = True
-    node = RedisNode(chat.hub, client, Codec("f" * 16), STEADY, Counter())
+    node = RedisNode(chat.hub, client, NodeCodec("f" * 16), STEADY, Counter())
     for n in range(3):
         node.publish(ChatMessage(f"{n:024}", 0, "Alex*", True, "hello", ROOM), room_channel(ROOM))
     assert [command[0] for command in node.pending_commands()] == ["EVAL", "SPUBLISH"]

@@ -203,11 +203,11 @@ async def test_a_room_of_a_thousand_members_on_one_node_is_known_on_another(redi
         sessions = [one.open() for _ in names]
         sue, _ = await member(two, "Sue")
         for session, name in zip(sessions, names, strict=True):
-            room.enter(session, name)
+            room.add(session, name)
         one.backplane.occupants(room)
         await until(lambda: members(two) == {"Alex*", "Sue*", *names})
         for session, name in zip(sessions, names, strict=True):
-            room.leave(session, name)
+            room.remove(session, name)
         one.backplane.occupants(room)
         await until(lambda: members(two) == {"Alex*", "Sue*"})
 

@@ -22,7 +22,7 @@ from webchat.backplane.timing import Timing
 from webchat.chat.errors import Degraded, NameTaken
 from webchat.chat.events import Notice
 from webchat.chat.names import Name
-from webchat.codecs.node import Held
+from webchat.codecs.node import HeldName
 
 NAME_LOST = Notice(NameTaken.code, "While this server was cut off, somebody else took your name.")
 
@@ -191,7 +191,7 @@ class Claims:
 
     def _hold(self, name: Name, authenticated: bool, token: str) -> None:
         self._tokens[name.key] = token
-        held = Held(name.text, name.key, authenticated)
+        held = HeldName(name.text, name.key, authenticated)
         if self._nodes.own_people.get(name.key) != held:
             self._nodes.add_person(held)
 

@@ -29,7 +29,7 @@ class BackplaneHub(Protocol):
     def remote_event(self, event: Event, channel: str) -> None:
         """Deliver an event of another node to the sessions here that listen to the channel."""
 
-    def recall(self, room: Room, messages: Iterable[ChatMessage], deliver: bool) -> None:
+    def merge_history(self, room: Room, messages: Iterable[ChatMessage], deliver: bool) -> None:
         """Merge messages of other nodes into a room's history; with `deliver`, send the new ones to its members."""
 
     def evict(self, key: str, notice: Notice) -> None:

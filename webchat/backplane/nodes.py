@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from webchat.backplane.hub import BackplaneHub
 from webchat.backplane.publisher import Publisher
 from webchat.chat.names import Name
-from webchat.codecs.node import PEOPLE_A_PART, Ask, Beat, Held, Item, Moved, State
+from webchat.codecs.node import PEOPLE_PER_PART, Heartbeat, HeldName, NodeItem, NodePresence, NodeState, StateRequest
 
 STATE_RETRY = 1.0
 """Seconds after which a state that has not arrived is requested again."""
@@ -31,7 +31,7 @@ class RemoteNode:
         self.seq: int | None = None
         self.last_heard = now
         self.last_request = -math.inf
-        self.parts: dict[int, State] = {}
+        self.parts: dict[int, NodeState] = {}
 
 
 class Nodes:
@@ -41,7 +41,7 @@ class Nodes:
     """
 
     def __init__(self, hub: BackplaneHub, publisher: Publisher, clock: Callable[[], float]):
-        self.own_people: dict[str, Held] = {}
+        self.own_people: dict[str, HeldName] = {}
         self._hub = hub
         self._publisher = publisher
         self._clock = clock
@@ -57,7 +57,7 @@ class Nodes:
 
     # This node.
 
-    def add_person(self, held: Held) -> None:
+    def add_person(self, held: HeldName) -> None:
         """Tell the other nodes that a name is held here, or how it is spelled now."""
         self.own_people[held.key] = held
         self._publish_change(came=(held,))
@@ -67,36 +67,36 @@ class Nodes:
         del self.own_people[key]
         self._publish_change(left=(key,))
 
-    def heartbeat(self, hello: bool = False) -> Beat:
+    def heartbeat(self, hello: bool = False) -> Heartbeat:
         """This node's heartbeat; one with `hello` asks the others to answer with theirs."""
-        return Beat(self._seq, hello)
+        return Heartbeat(self._seq, hello)
 
-    def _publish_change(self, came: tuple[Held, ...] = (), left: tuple[str, ...] = ()) -> None:
+    def _publish_change(self, came: tuple[HeldName, ...] = (), left: tuple[str, ...] = ()) -> None:
         self._seq += 1
-        self._publisher.to_everyone(Moved(self._seq, came, left))
+        self._publisher.to_everyone(NodePresence(self._seq, came, left))
 
     def _send_state(self, to: str) -> None:
         people = tuple(self.own_people.values())
-        parts = [people[start:start + PEOPLE_A_PART] for start in range(0, len(people), PEOPLE_A_PART)] or [()]
+        parts = [people[start:start + PEOPLE_PER_PART] for start in range(0, len(people), PEOPLE_PER_PART)] or [()]
         for number, part in enumerate(parts):
-            self._publisher.to_node(to, State(self._seq, number, len(parts), part))
+            self._publisher.to_node(to, NodeState(self._seq, number, len(parts), part))
 
     # The other nodes.
 
-    def receive(self, node: str, item: Item) -> None:
+    def receive(self, node: str, item: NodeItem) -> None:
         """Process what a node sent about itself or its people."""
         remote = self.mark_alive(node)
         match item:
-            case Beat(seq, hello):
+            case Heartbeat(seq, hello):
                 if hello:
                     self._publisher.to_node(node, self.heartbeat())
                 if seq != remote.seq:
                     self._request_state(node, remote)
-            case Moved(seq, came, left):
+            case NodePresence(seq, came, left):
                 self._apply_change(node, remote, seq, came, left)
-            case Ask():
+            case StateRequest():
                 self._send_state(node)
-            case State():
+            case NodeState():
                 self._add_part(node, remote, item)
 
     def mark_alive(self, node: str) -> RemoteNode:
@@ -111,9 +111,9 @@ class Nodes:
     def _request_state(self, node: str, remote: RemoteNode) -> None:
         if self._clock() - remote.last_request >= STATE_RETRY:
             remote.last_request = self._clock()
-            self._publisher.to_node(node, Ask())
+            self._publisher.to_node(node, StateRequest())
 
-    def _apply_change(self, node: str, remote: RemoteNode, seq: int, came: Iterable[Held],
+    def _apply_change(self, node: str, remote: RemoteNode, seq: int, came: Iterable[HeldName],
                       left: Iterable[str]) -> None:
         if remote.seq is None or seq > remote.seq + 1:
             self._request_state(node, remote)
@@ -121,7 +121,7 @@ class Nodes:
             remote.seq = seq
             self._update_people(node, came, left)
 
-    def _add_part(self, node: str, remote: RemoteNode, state: State) -> None:
+    def _add_part(self, node: str, remote: RemoteNode, state: NodeState) -> None:
         """Keep a part of a state; apply the state when it is complete, unless a newer one is known."""
         if remote.seq is not None and state.seq <= remote.seq:
             return
@@ -132,11 +132,11 @@ class Nodes:
             return
         people = {held.key: held for part in remote.parts.values() for held in part.people}
         remote.seq, remote.parts, remote.last_request = state.seq, {}, -math.inf
-        gone = [person.key for person in self._hub.people.on(node) if person.key not in people]
+        gone = [person.key for person in self._hub.people.on_node(node) if person.key not in people]
         self._update_people(node, people.values(), gone)
         self._state_arrived.set()
 
-    def _update_people(self, node: str, came: Iterable[Held], left: Iterable[str]) -> None:
+    def _update_people(self, node: str, came: Iterable[HeldName], left: Iterable[str]) -> None:
         for key in left:
             self._hub.remote_left(node, key)
         for held in came:
@@ -152,7 +152,7 @@ class Nodes:
     def drop(self, node: str) -> None:
         """Forget a node, and remove the people who were connected to it."""
         if self._remote.pop(node, None):
-            for person in self._hub.people.on(node):
+            for person in self._hub.people.on_node(node):
                 self._hub.remote_left(node, person.key)
 
     async def wait_for_states(self, count: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from webchat.backplane.keys import RedisKeys
 from webchat.backplane.redis_client import RedisClient, RedisCommand
-from webchat.codecs.node import Codec, Item
+from webchat.codecs.node import NodeCodec, NodeItem
 
 MAX_QUEUE = 5000
 """Items that may wait for Redis; further ones are dropped. One round trip takes all that wait."""
@@ -19,23 +19,23 @@ class Publisher:
     `counts` gets `published` and `dropped` items. Items are dropped while Redis is unreachable.
     """
 
-    def __init__(self, client: RedisClient, codec: Codec, keys: RedisKeys, counts: Counter[str]):
+    def __init__(self, client: RedisClient, codec: NodeCodec, keys: RedisKeys, counts: Counter[str]):
         self._client = client
         self._codec = codec
         self._keys = keys
         self._counts = counts
-        self._frames: list[tuple[str, list[Item]]] = []
+        self._frames: list[tuple[str, list[NodeItem]]] = []
         self._size = 0
 
-    def to_everyone(self, item: Item) -> None:
+    def to_everyone(self, item: NodeItem) -> None:
         """Send an item to all nodes."""
         self._enqueue(item, self._keys.everyone)
 
-    def to_node(self, node: str, item: Item) -> None:
+    def to_node(self, node: str, item: NodeItem) -> None:
         """Send an item to one node."""
         self._enqueue(item, self._keys.node(node))
 
-    def to_room(self, room: str, item: Item) -> None:
+    def to_room(self, room: str, item: NodeItem) -> None:
         """Send an item to the nodes that have members in a room."""
         self._enqueue(item, self._keys.room(room))
 
@@ -52,7 +52,7 @@ class Publisher:
         self._counts["dropped"] += self._size
         self._frames, self._size = [], 0
 
-    def _enqueue(self, item: Item, channel: str) -> None:
+    def _enqueue(self, item: NodeItem, channel: str) -> None:
         """Add an item; adjacent items for one channel share a frame."""
         if not self._client.is_connected or self._size >= MAX_QUEUE:
             self._counts["dropped"] += 1

@@ -17,7 +17,7 @@ from webchat.backplane.timing import Timing
 from webchat.chat.events import Event
 from webchat.chat.names import Name
 from webchat.chat.room import Room
-from webchat.codecs.node import Codec
+from webchat.codecs.node import NodeCodec
 
 COUNTS = ("published", "received", "dropped", "junk", "reconnects", "refused")
 
@@ -36,7 +36,7 @@ class RedisBackplane(Backplane):
         self.node = secrets.token_hex(8)
         self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
         self._timing = timing or Timing()
-        self._codec = Codec(self.node, key or "")
+        self._codec = NodeCodec(self.node, key or "")
         self._client = RedisClient(url, f"webchat-{self.node}", self._timing, self.counts)
         self._redis_node: RedisNode | None = None
 

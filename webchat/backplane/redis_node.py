@@ -19,7 +19,7 @@ from webchat.chat.errors import Degraded
 from webchat.chat.events import ChatMessage, Event, Typing
 from webchat.chat.names import Name
 from webchat.chat.room import Room
-from webchat.codecs.node import Codec, Farewell, Hinted, Item, Junk, Occupants, Said
+from webchat.codecs.node import InvalidFrame, NodeCodec, NodeItem, NodeLeft, NodeMessage, NodeTyping, Occupants
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class RedisNode:
     The methods that the hub needs are those of `webchat.backplane.contract.Backplane`.
     """
 
-    def __init__(self, hub: BackplaneHub, client: RedisClient, codec: Codec, timing: Timing, counts: Counter[str]):
+    def __init__(self, hub: BackplaneHub, client: RedisClient, codec: NodeCodec, timing: Timing, counts: Counter[str]):
         self._hub = hub
         self._client = client
         self._codec = codec
@@ -69,7 +69,7 @@ class RedisNode:
             return
         self._claims.release_all()
         self._rooms.leave_all()
-        self._publisher.to_everyone(Farewell())
+        self._publisher.to_everyone(NodeLeft())
         self._client.send("DEL", self._keys.lease(self._codec.node))
         for command in self.pending_commands():
             self._client.send(*command)
@@ -99,9 +99,9 @@ class RedisNode:
         if isinstance(event, ChatMessage):
             if event.room is not None:
                 self._rooms.remember(self._hub.rooms[event.room], event)
-            self._send(Said(channel, event), channel)
+            self._send(NodeMessage(channel, event), channel)
         elif isinstance(event, Typing):
-            self._send(Hinted(channel, event), channel)
+            self._send(NodeTyping(channel, event), channel)
 
     async def enter(self, room: Room) -> None:
         await self._rooms.enter(room)
@@ -116,7 +116,7 @@ class RedisNode:
         reason = f"Redis is unreachable ({self._client.last_error}); new names are refused."
         return state | {"status": "degraded", "reason": reason}
 
-    def _send(self, item: Item, channel: str) -> None:
+    def _send(self, item: NodeItem, channel: str) -> None:
         """Send an item to the nodes that have listeners on a channel of the hub."""
         if channel.startswith(ROOM_PREFIX):
             self._publisher.to_room(channel.removeprefix(ROOM_PREFIX), item)
@@ -169,7 +169,7 @@ class RedisNode:
         """Process a frame of another node; one that cannot be trusted is counted and dropped."""
         try:
             frame = self._codec.decode(channel, data)
-        except Junk as junk:
+        except InvalidFrame as junk:
             self._counts["junk"] += 1
             self._client.log_rarely(logging.WARNING, "A frame on %s was dropped. %s", channel, junk)
             return
@@ -192,15 +192,15 @@ class RedisNode:
             self._ready.clear()
             self._log_outage()
 
-    def _receive(self, node: str, item: Item) -> None:
+    def _receive(self, node: str, item: NodeItem) -> None:
         match item:
-            case Said(channel, message):
+            case NodeMessage(channel, message):
                 self._hub.remote_event(message, channel)
-            case Hinted(channel, typing):
+            case NodeTyping(channel, typing):
                 self._hub.remote_event(typing, channel)
             case Occupants():
                 self._rooms.receive(node, item)
-            case Farewell():
+            case NodeLeft():
                 self._drop_node(node)
             case _:
                 self._nodes.receive(node, item)

@@ -19,7 +19,7 @@ from webchat.backplane.publisher import Publisher
 from webchat.backplane.redis_client import RedisClient, RedisCommand, Unreachable
 from webchat.chat.events import ChatMessage
 from webchat.chat.room import Room
-from webchat.codecs.node import Codec, Junk, Occupants
+from webchat.codecs.node import InvalidFrame, NodeCodec, Occupants
 
 ROOM_LIFETIME = 3600
 """Seconds for which Redis keeps a room that no node renews."""
@@ -53,7 +53,7 @@ class SubscribedRoom:
 class SharedRooms:
     """The rooms of this node as the other nodes and Redis know them. `counts` gets `junk` that Redis held."""
 
-    def __init__(self, hub: BackplaneHub, client: RedisClient, codec: Codec, keys: RedisKeys, publisher: Publisher,
+    def __init__(self, hub: BackplaneHub, client: RedisClient, codec: NodeCodec, keys: RedisKeys, publisher: Publisher,
                  nodes: Nodes, counts: Counter[str]):
         self._hub = hub
         self._client = client
@@ -175,7 +175,7 @@ class SharedRooms:
             await self._client.subscribe(self._keys.room(room.name))
             buffer.clear()
             if not subscribed.synced and not room.sessions:
-                room.forget()
+                room.clear_history()
             history_reply = self._client.execute("ZRANGE", self._keys.history(room.name), 0, -1)
             fields_reply = self._client.execute("HKEYS", self._keys.members(room.name))
             history, members = await history_reply, await self._remote_members(room.name, await fields_reply)
@@ -184,7 +184,7 @@ class SharedRooms:
             return
         finally:
             subscribed.buffers.remove(buffer)
-        self._hub.recall(room, self._decode_history(room.name, history), deliver=subscribed.synced)
+        self._hub.merge_history(room, self._decode_history(room.name, history), deliver=subscribed.synced)
         for node in members.keys() | room.elsewhere.keys():
             room.set_elsewhere(node, frozenset(members.get(node, ())))
         for node, item in buffer:  # newer than what was read
@@ -210,13 +210,13 @@ class SharedRooms:
         for entry in entries:
             try:
                 messages.append(self._codec.kept(self._keys.history(name), entry))
-            except Junk:
+            except InvalidFrame:
                 self._counts["junk"] += 1
         return messages
 
     def _apply(self, room: Room, node: str, item: Occupants) -> None:
-        before = frozenset() if item.anew else room.elsewhere.get(node, frozenset())
-        room.set_elsewhere(node, (before | set(item.came)) - set(item.left))
+        before = frozenset() if item.complete else room.elsewhere.get(node, frozenset())
+        room.set_elsewhere(node, (before | set(item.joined)) - set(item.left))
 
     # Writing.
 

@@ -39,6 +39,10 @@ class Close:
     reason: str = ""
 
 
+Received = str | bytes | Ping | Pong | Close
+"""What a client sends: text, binary data, or a control frame."""
+
+
 def frame(opcode: int, payload: bytes) -> bytes:
     """One unmasked, final frame."""
     size = len(payload)
@@ -79,7 +83,7 @@ class FrameReader:
         self._fragments: bytearray | None = None  # of a message that has not arrived whole
         self._opcode = TEXT  # of that message
 
-    def receive(self, data: bytes) -> Iterator[str | bytes | Ping | Pong | Close]:
+    def receive(self, data: bytes) -> Iterator[Received]:
         """Yield text messages as str, binary ones as bytes, and control frames; to be exhausted before the next call.
 
         Raises ProtocolViolation, with the status to close with, where the client breaks RFC 6455.
