@@ -214,6 +214,21 @@ async def test_a_member_who_left_during_an_outage_is_not_listed_afterwards():
 
 
 @on_loop
+async def test_a_node_that_reconnects_learns_what_it_has_missed_before_the_next_heartbeats():
+    timing = replace(RECONNECTING, heartbeat=3600)
+    async with (redis_with(Cut) as redis, Node(redis.server.url, timing=timing) as one,
+                Node(redis.url, timing=timing) as two):
+        ada = await one.login("ada")
+        await until(lambda: two.users() == {"ada"})
+        redis.begin()
+        await until(lambda: not two.is_well)
+        one.hub.close(ada)
+        await one.login("bob")
+        redis.end()
+        await until(lambda: two.users() == {"bob"})
+
+
+@on_loop
 async def test_a_node_that_reconnects_corrects_what_others_have_missed_about_its_members():
     async with (redis_with(Outage) as redis, proxied(redis.server) as proxy,
                 Node(redis.url, timing=RECONNECTING) as one, Node(proxy.url, timing=RECONNECTING) as two):

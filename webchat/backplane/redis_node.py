@@ -142,9 +142,8 @@ class RedisNode:
     async def connected(self) -> None:
         """Join the other nodes over a new connection, then send heartbeats for as long as it lasts."""
         rejoins, self._connected_before = self._connected_before, True
-        for confirmation in [self._client.subscribe(self._keys.everyone),
-                             self._client.subscribe(self._keys.node(self._codec.node)), *self._rooms.subscribe_all()]:
-            await confirmation
+        for channel in (self._keys.everyone, self._keys.node(self._codec.node)):
+            await self._client.subscribe(channel)
         await self._renew_lease()
         await self._restore()
         await self._greet_nodes(rejoins)

@@ -130,10 +130,6 @@ class SharedRooms:
         self._unsent.clear()
         self._unsaved |= {subscribed.room for subscribed in self._subscribed.values()}
 
-    def subscribe_all(self) -> list[asyncio.Future[None]]:
-        """Subscribe to all rooms with members on this node; the futures are as of `RedisClient.subscribe`."""
-        return [self._client.subscribe(self._keys.room(name)) for name in self._subscribed]
-
     def restore(self) -> None:
         """Write all that this node knows to Redis and to the others, because Redis may have lost it."""
         unsaved, self._unsaved = self._unsaved, set()
