@@ -8,6 +8,7 @@ import pytest
 from tests.backplane.nodes import QUIET, RECONNECTING, STEADY, Node, Three, acquainted, let_in, on_loop, texts, until
 from tests.backplane.redis_server import needs_redis, proxied
 from tests.chat.fakes import immediately
+from webchat.backplane.redis_client import MAX_PIPELINE
 from webchat.chat import names
 from webchat.chat.accounts import Accounts
 from webchat.chat.errors import BadCredentials, Degraded, NameTaken
@@ -112,7 +113,8 @@ async def test_a_name_is_free_at_once_when_its_holder_leaves_or_takes_another(re
 async def test_a_node_that_leaves_properly_takes_its_people_with_it(redis):
     async with Node(redis.url, timing=QUIET) as two:
         async with Node(redis.url, timing=QUIET) as one:
-            people = {f"guest{n}" for n in range(600)}  # more than go with one round trip
+            # With the last commands of a node they fill a round trip; what is published goes with the next one.
+            people = {f"guest{n}" for n in range(MAX_PIPELINE - 2)}
             for name in people:
                 await one.login(name)
             await until(lambda: two.users() == people)
