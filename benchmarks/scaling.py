@@ -261,7 +261,7 @@ async def respond(url: str) -> None:
     """Run a node with one person, who answers each `ping`."""
     node = BenchmarkNode(RedisBackplane(url))
     await node.backplane.start()
-    name, responder = f"ear {os.getpid()}", Responder(node)
+    name, responder = f"responder {os.getpid()}", Responder(node)
     responder.session = await node.login(name, responder)
     print(name, flush=True)
     await asyncio.Event().wait()
