@@ -234,8 +234,10 @@ class BlockedTest(QueueTest):
         drained = asyncio.gather(self.queue.drain(), self.queue.drain())
         await self.turn()
         self.assertFalse(drained.done())
-        while not drained.done():
+        while self.queue.pending:
+            self.assertFalse(drained.done())
             await self.read(1)
+        await drained
         self.assertEqual(self.queue.pending, 0)
 
     @gen_test
