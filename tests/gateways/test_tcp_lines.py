@@ -293,6 +293,16 @@ class HomeMade(DoorTest):
         await hugo.until("-!- You are Hugo.")
 
     @gen_test
+    async def test_a_telnet_negotiation_is_answered_before_the_name_is_given(self):
+        hugo = await self.connect(self.open_lines())
+        await hugo.until("press Enter.\n")
+        hugo.send(b"\xff\xf4\xff\xfd\x06")  # what Ctrl-C sends: DO TIMING-MARK
+        while not hugo.received.endswith(b"\xff\xfc\x06"):
+            assert await hugo.more()
+        hugo.send(b"Hugo\r\0")
+        await hugo.until(b"You are Hugo.")
+
+    @gen_test
     async def test_a_pipe_says_its_last_line_without_a_newline_and_gets_its_answers(self):
         port = self.open_lines()
         ada, pipe = await self.typist(port, "ada"), await self.connect(port)
