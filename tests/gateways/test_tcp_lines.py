@@ -142,6 +142,7 @@ class Talking(DoorTest):
         hugo.send("hello\n")
         assert await ada.until("has left\n") == "-!- Hugo has left\n"
         assert (await hugo.ended()).endswith("-!- Goodbye.\n")
+        assert not self.hub.refusals  # the hub has not even been asked
 
     @gen_test
     async def test_an_unfinished_line_is_not_said_when_the_connection_is_reset(self):
