@@ -83,7 +83,10 @@ class TCPDoor(PatientAccept, TCPServer):
             self.connections.discard(connection)
 
     async def drain(self, reason: str) -> None:
-        """Accept no more connections, tell every peer the reason, and return when all connections have ended."""
+        """Accept no more connections, tell every peer the reason, and return when all connections have ended.
+
+        Peers that keep their side open are waited for no longer than twice the close time.
+        """
         self.stop()
         for connection in list(self.connections):
             connection.close(reason)
@@ -174,8 +177,8 @@ class Connection(Generic[ItemT]):
         try:
             data = await self._read(self.decoder.idle_after)
         except StreamClosedError as error:
-            ended_by_peer = not self.closing and not error.real_error
-            if ended_by_peer and (items := self.decoder.end()):
+            was_reset = error.real_error is not None
+            if not was_reset and (items := self.decoder.end()):
                 return items  # the next read raises again
             raise
         if data is None:
