@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any, Protocol
 
-from webchat.chat.hub import Hub
+from webchat.backplane.hub import BackplaneHub
 from webchat.chat.ports import HubBackplane
 
 
@@ -15,7 +15,7 @@ class Backplane(HubBackplane, Protocol):
 
     counts: Counter[str]
 
-    def attach(self, hub: Hub) -> None:
+    def attach(self, hub: BackplaneHub) -> None:
         """Report what happens in the other processes to this hub. Call it once, before `start`."""
 
     async def start(self) -> None:
