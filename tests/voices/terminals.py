@@ -4,7 +4,7 @@ import re
 
 import pexpect
 
-from tests.clients.people import command, environment
+from tests.clients.terminal_user import command, environment
 from tests.program import PATIENCE
 from tests.voices.voice import Reader
 

@@ -5,7 +5,7 @@ import re
 from PyQt5.QtCore import QEventLoop, QTimer
 from PyQt5.QtWidgets import QApplication
 
-from tests.clients.desktop.qt import Sitter
+from tests.clients.desktop.window_user import WindowUser
 from tests.program import Program
 from tests.voices.voice import Reader
 from webchat.clients.desktop.main import application
@@ -26,7 +26,7 @@ class Window(Reader):
         super().__init__(server, name)
         global _application
         _application = QApplication.instance() or application(["webchat"])
-        self.sitter = Sitter(server.braces_port)
+        self.sitter = WindowUser(server.braces_port)
         self.window = self.sitter.window
         self.window.name.setText(name)  # QTest has keys for ASCII only
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.clients.people import command, environment
+from tests.clients.terminal_user import command, environment
 from tests.program import PATIENCE, Program
 
 pytest.importorskip("PyQt5.QtWidgets", reason="the window needs PyQt5", exc_type=ImportError)
@@ -24,7 +24,7 @@ def test_with_a_name_it_connects_at_once_and_a_signal_makes_it_say_goodbye():
 
 
 @pytest.mark.parametrize(("address", "problem"), [
-    ("localhost:door", "no port between 1 and 65535"), ("ws://localhost:8000/ws", "speaks braces over TCP"),
+    ("localhost:server", "no port between 1 and 65535"), ("ws://localhost:8000/ws", "speaks braces over TCP"),
 ])
 def test_wrong_usage_is_status_2_and_says_what_is_wrong(address, problem):
     done = subprocess.run(command("desktop", address), env=OFFSCREEN, capture_output=True, text=True, timeout=PATIENCE)

@@ -4,10 +4,10 @@ import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
-from webchat.clients.link import Here
+from webchat.clients.link import ChatState
 from webchat.clients.terminal.completion import ChatCompleter, WordCompleter
 
-HERE = Here(name="Hugo", people={"Hugo", "ada", "Ada Love", "Sue*", "bob"}, groups=("Quite Interesting", "Taskmaster"),
+HERE = ChatState(name="Hugo", people={"Hugo", "ada", "Ada Love", "Sue*", "bob"}, groups=("Quite Interesting", "Taskmaster"),
             rooms=["Taskmaster"])
 
 

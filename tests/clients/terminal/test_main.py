@@ -5,32 +5,32 @@ import signal
 
 import pytest
 
-from tests.clients.people import Typist, server  # noqa: F401
+from tests.clients.terminal_user import TerminalUser
 from tests.program import Program
 
 
 @pytest.fixture
-def lines(server):  # noqa: F811
+def lines(server):
     return f"127.0.0.1:{server.lines_port}"
 
 
 class TestArriving:
     def test_it_asks_for_the_name_and_says_how_the_connection_is(self, lines):
-        with Typist(lines) as guest:
-            guest.arrives("newcomer")
+        with TerminalUser(lines) as guest:
+            guest.logs_in("newcomer")
             guest.sees("Connected as newcomer · to everyone · 1 here")
 
     def test_a_name_that_was_given_is_not_asked_for(self, lines):
-        with Typist(lines, "--name", "given") as guest:
+        with TerminalUser(lines, "--name", "given") as guest:
             assert "Name:" not in guest.sees("given>")
 
-    def test_a_refused_name_is_explained_and_asked_for_again(self, server, lines):  # noqa: F811
-        with server.say("early"), Typist(lines, "--name", "early") as guest:
+    def test_a_refused_name_is_explained_and_asked_for_again(self, server, lines):
+        with server.say("early"), TerminalUser(lines, "--name", "early") as guest:
             guest.sees(r"-!- Somebody here already has that name\.")
-            guest.arrives("late")
+            guest.logs_in("late")
 
     def test_an_account_asks_for_its_password_and_does_not_show_it(self, lines):
-        with Typist(lines, "--name", "Alex") as alex:
+        with TerminalUser(lines, "--name", "Alex") as alex:
             alex.sees("Password of Alex .*:")
             alex.enters("letmein")
             alex.sees("Password of Alex .*:")
@@ -43,16 +43,16 @@ class TestArriving:
             ports = ["--port", str(first.port), "--lines-port", str(first.lines_port), "--braces-port",
                      str(first.braces_port)]
             first.stop()
-        with Typist(f"127.0.0.1:{first.lines_port}", "--name", "early bird") as guest:
+        with TerminalUser(f"127.0.0.1:{first.lines_port}", "--name", "early bird") as guest:
             guest.sees("nobody listens there; next attempt in 1 s")
             with Program(*ports):
                 guest.sees("You are early bird")
 
 
 class TestTalking:
-    def test_a_half_typed_line_stays_intact_while_others_speak(self, server, lines):  # noqa: F811
-        with Typist(lines) as guest, server.say("Ada") as ada:
-            guest.arrives("slowhand")
+    def test_a_half_typed_line_stays_intact_while_others_speak(self, server, lines):
+        with TerminalUser(lines) as guest, server.say("Ada") as ada:
+            guest.logs_in("slowhand")
             guest.types("half a li")
             guest.sees("half a li")
             ada.write("are you there?")
@@ -62,24 +62,24 @@ class TestTalking:
             assert ada.hear("slowhand: ") == "slowhand: half a line"
             guest.sees(r"\d\d:\d\d slowhand: half a line")
 
-    def test_private_messages_are_told_apart_in_both_directions(self, server, lines):  # noqa: F811
-        with Typist(lines) as guest, server.say("Bob Two") as bob:
-            guest.arrives("discreet")
+    def test_private_messages_are_told_apart_in_both_directions(self, server, lines):
+        with TerminalUser(lines) as guest, server.say("Bob Two") as bob:
+            guest.logs_in("discreet")
             guest.enters('/msg "Bob Two" psst')
             bob.hear(r"^\[private\] discreet: psst$")
             guest.sees(r"\[private\] discreet → Bob Two: psst")
             bob.write("/msg discreet yes?")
             guest.sees(r"\[private\] Bob Two: yes\?")
 
-    def test_what_is_typed_ahead_is_sent_in_order(self, server, lines):  # noqa: F811
-        with Typist(lines) as guest, server.say("patient") as ear:
-            guest.arrives("hasty")
+    def test_what_is_typed_ahead_is_sent_in_order(self, server, lines):
+        with TerminalUser(lines) as guest, server.say("patient") as ear:
+            guest.logs_in("hasty")
             guest.types("".join(f"line {number}\r" for number in range(20)))
             assert [ear.hear("hasty: ") for _ in range(20)] == [f"hasty: line {number}" for number in range(20)]
 
-    def test_tab_completes_commands_and_names(self, server, lines):  # noqa: F811
-        with Typist(lines) as guest, server.say("Bartholomew") as bart:
-            guest.arrives("lazy")
+    def test_tab_completes_commands_and_names(self, server, lines):
+        with TerminalUser(lines) as guest, server.say("Bartholomew") as bart:
+            guest.logs_in("lazy")
             guest.types("/ms\t")
             guest.sees("/msg")
             guest.types("Bar\t")
@@ -87,9 +87,9 @@ class TestTalking:
             guest.enters("hello")
             bart.hear(r"\[private\] lazy: hello")
 
-    def test_the_arrow_brings_earlier_lines_back_but_none_with_a_password(self, server, lines):  # noqa: F811
-        with Typist(lines) as guest, server.say("archivist") as ear:
-            guest.arrives("forgetful")
+    def test_the_arrow_brings_earlier_lines_back_but_none_with_a_password(self, server, lines):
+        with TerminalUser(lines) as guest, server.say("archivist") as ear:
+            guest.logs_in("forgetful")
             guest.enters("once")
             ear.hear("forgetful: once")
             guest.enters("/login Sue not-the-password")
@@ -101,8 +101,8 @@ class TestTalking:
             assert ear.hear("forgetful: ") == "forgetful: once more"
 
     def test_the_commands_are_the_servers_own(self, lines):
-        with Typist(lines) as guest:
-            guest.arrives("curious")
+        with TerminalUser(lines) as guest:
+            guest.logs_in("curious")
             guest.enters("/help")
             guest.sees("-!- /users .*who is here")
             guest.enters("/nick Curious George")
@@ -110,17 +110,17 @@ class TestTalking:
             guest.enters("/dance")
             guest.sees("-!- There is no command /dance")
 
-    def test_a_pasted_text_of_several_lines_waits_for_enter_and_arrives_whole(self, server, lines):  # noqa: F811
-        with Typist(lines) as guest, server.say("collector") as ear:
-            guest.arrives("quoter")
+    def test_a_pasted_text_of_several_lines_waits_for_enter_and_arrives_whole(self, server, lines):
+        with TerminalUser(lines) as guest, server.say("collector") as ear:
+            guest.logs_in("quoter")
             guest.types("\x1b[200~one\ntwo\nthree\x1b[201~")
             guest.sees("three")
             guest.types("\r")
             assert [ear.hear("quoter: ") for _ in range(3)] == ["quoter: one", "quoter: two", "quoter: three"]
 
-    def test_escape_sequences_in_what_others_say_do_not_reach_the_terminal(self, server, lines):  # noqa: F811
-        with Typist(lines) as guest, server.say("vandal") as vandal:
-            guest.arrives("safe")
+    def test_escape_sequences_in_what_others_say_do_not_reach_the_terminal(self, server, lines):
+        with TerminalUser(lines) as guest, server.say("vandal") as vandal:
+            guest.logs_in("safe")
             vandal.write("\x1b]0;owned\x07\x1b[2J\x9b31m end of attack")
             guest.sees("end of attack")
             assert "\x1b]0;" not in guest.raw and "\x07" not in guest.raw and "\x9b" not in guest.raw
@@ -129,9 +129,9 @@ class TestTalking:
 class TestColours:
     COLOUR = re.compile(r"\x1b\[[\d;]*(?:38|48|[34][0-7]|9[0-7])(?:;[\d;]*)?m")
 
-    def test_each_person_has_one(self, server, lines):  # noqa: F811
-        with Typist(lines) as guest, server.say("Red") as red, server.say("Blue") as blue:
-            guest.arrives("painter")
+    def test_each_person_has_one(self, server, lines):
+        with TerminalUser(lines) as guest, server.say("Red") as red, server.say("Blue") as blue:
+            guest.logs_in("painter")
             red.write("one")
             guest.sees("Red: one")
             blue.write("two")
@@ -140,9 +140,9 @@ class TestColours:
             assert all("38;5;" in colour for colour in colours)
             assert colours[0] != colours[1]
 
-    def test_there_are_none_where_nobody_wants_them(self, server, lines):  # noqa: F811
-        with Typist(lines, NO_COLOR="1") as guest, server.say("Grey") as grey:
-            guest.arrives("monochrome")
+    def test_there_are_none_where_nobody_wants_them(self, server, lines):
+        with TerminalUser(lines, NO_COLOR="1") as guest, server.say("Grey") as grey:
+            guest.logs_in("monochrome")
             grey.write("plain")
             guest.sees("Grey: plain")
             assert not self.COLOUR.search(guest.raw)
@@ -153,8 +153,8 @@ class TestConnectionLost:
         with Program() as first:
             ports = ["--port", str(first.port), "--lines-port", str(first.lines_port), "--braces-port",
                      str(first.braces_port)]
-            with Typist(f"127.0.0.1:{first.lines_port}") as guest:
-                guest.arrives("faithful")
+            with TerminalUser(f"127.0.0.1:{first.lines_port}") as guest:
+                guest.logs_in("faithful")
                 first.stop(signal.SIGKILL)
                 guest.sees(r"-!- The server has closed the connection\. Trying to come back")
                 guest.sees(r"faithful \(offline\)>")
@@ -170,10 +170,10 @@ class TestConnectionLost:
 
 class TestLeaving:
     @pytest.mark.parametrize("goodbye", ["quit\r", "exit\r", "/quit\r", "\x04", "\x03"])
-    def test_a_goodbye_ends_it_cleanly(self, server, lines, goodbye):  # noqa: F811
+    def test_a_goodbye_ends_it_cleanly(self, server, lines, goodbye):
         name = f"leaver{ord(goodbye[0])}"
-        with server.say(f"{name}s friend") as friend, Typist(lines) as guest:
-            guest.arrives(name)
+        with server.say(f"{name}s friend") as friend, TerminalUser(lines) as guest:
+            guest.logs_in(name)
             guest.enters("so long")
             friend.hear(f"{name}: so long")
             guest.types(goodbye)
@@ -181,8 +181,8 @@ class TestLeaving:
             assert guest.leaves() == 0
             assert friend.hear(f"-!- {name} has") == f"-!- {name} has left"
 
-    def test_what_was_typed_before_it_is_not_lost(self, server):  # noqa: F811
-        with server.say("last ear") as ear, Typist(f"ws://127.0.0.1:{server.port}/ws", "--name", "brisk") as guest:
+    def test_what_was_typed_before_it_is_not_lost(self, server):
+        with server.say("last ear") as ear, TerminalUser(f"ws://127.0.0.1:{server.port}/ws", "--name", "brisk") as guest:
             guest.sees("Password")
             guest.enters("")
             guest.sees("brisk>")
@@ -192,14 +192,14 @@ class TestLeaving:
 
     @pytest.mark.parametrize("goodbye", ["\x04", "\x03"])
     def test_before_the_name_is_given_too(self, lines, goodbye):
-        with Typist(lines) as guest:
+        with TerminalUser(lines) as guest:
             guest.sees("Name:")
             guest.types(goodbye)
             assert guest.leaves() == 0
 
-    def test_a_terminal_that_is_closed_is_a_goodbye(self, server, lines):  # noqa: F811
-        with server.say("neighbour") as neighbour, Typist(lines) as guest:
-            guest.arrives("abrupt")
+    def test_a_terminal_that_is_closed_is_a_goodbye(self, server, lines):
+        with server.say("neighbour") as neighbour, TerminalUser(lines) as guest:
+            guest.logs_in("abrupt")
             neighbour.hear("-!- abrupt has joined")
             guest.hangs_up()
             neighbour.hear("-!- abrupt has left")

@@ -7,7 +7,7 @@ import pytest
 from websockets.asyncio.server import serve
 
 from webchat.clients.address import parse
-from webchat.clients.link import Here, Lost, Refused
+from webchat.clients.link import ChatState, ConnectionLost, Refused
 from webchat.clients.terminal.websocket_wire import WebSocketWire
 
 WELCOME = {"type": "welcome", "username": "Sue*", "authenticated": True, "users": ["ada", "Sue*"],
@@ -22,7 +22,7 @@ class Visit:
     """Somebody whose client is connected, and the other end of the connection."""
 
     def __init__(self):
-        self.here = Here()
+        self.here = ChatState()
         self.heard = []
 
     async def __aenter__(self) -> "Visit":
@@ -181,7 +181,7 @@ def test_what_is_no_webchat_ends_the_connection_with_a_reason(frame):
         await visit.enters()
         await visit.peer.send(frame)
         assert await visit.wire.ended() == "The server said something that is not webchat's protocol"
-        with pytest.raises(Lost):
+        with pytest.raises(ConnectionLost):
             await visit.wire.send("hello")
 
     visit(scenario)
