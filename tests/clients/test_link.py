@@ -3,92 +3,19 @@
 import asyncio
 import errno
 import socket
-from itertools import islice, repeat
+from itertools import islice
 
 import pytest
 
-from webchat.clients.link import MAX_PAUSE, ChatState, ConnectionLost, Link, Refused, is_quit, pauses, unreachable
+from tests.clients.network import Network
+from webchat.clients.link import MAX_PAUSE, ChatState, ConnectionLost, Refused, is_quit, pauses, unreachable
 
 
-class FakeWire:
-    """A connection that ends when the test says so."""
+def connected(scenario) -> Network:
+    """Run a scenario with a link that is connected. Returns its network."""
 
-    def __init__(self, network: "Network", hear):
-        self._network = network
-        self.hear = hear
-        self.end = asyncio.get_running_loop().create_future()
-        self.sent: list[str] = []
-        self.closed = self.aborted = False
-
-    async def log_in(self, name, password):
-        if self._network.refusals:
-            raise Refused(self._network.refusals.pop(0))
-        self._network.state.leave_all_rooms()
-        self.name = name
-
-    async def join(self, room):
-        if room in self._network.closed_rooms:
-            raise Refused("No.")
-        self._network.state.enter_room(room)
-
-    async def send(self, line):
-        if self.end.done():
-            raise ConnectionLost("The connection is lost")
-        if line == "refuse this":
-            raise Refused("No.")
-        self.sent.append(line)
-
-    async def wait_closed(self):
-        return await asyncio.shield(self.end)
-
-    async def deliver(self, line):
-        await self.send(line)
-
-    async def close(self):
-        self.closed = True
-
-    def abort(self):
-        self.aborted = True
-
-
-class Network:
-    """What a link connects to, and what it reports."""
-
-    def __init__(self):
-        self.state = ChatState(name="Hugo*")
-        self.wires: list[FakeWire] = []
-        self.down = 0
-        self.refusals: list[str] = []
-        self.closed_rooms: set[str] = set()
-        self.reports: list[str] = []
-        self.statuses: list[str] = []
-        self.link = Link(self._open, self.state, lambda item: None, self.reports.append, self._changed,
-                         lambda: repeat(0))
-
-    async def _open(self, hear):
-        if self.down:
-            self.down -= 1
-            raise ConnectionLost("Cannot reach it")
-        self.wires.append(FakeWire(self, hear))
-        return self.wires[-1]
-
-    def _changed(self, online, status):
-        assert (self.link.online, self.link.status) == (online, status)
-        self.statuses.append(status)
-
-    async def lose(self):
-        """End the connection, and wait for the next one."""
-        self.wires[-1].end.set_result("The server has closed the connection")
-        while self.link.online:
-            await asyncio.sleep(0)
-        await self.link.wait_online()
-
-
-def connected(scenario, **settings):
-    """Run a scenario with somebody who is connected."""
     async def run():
-        network = Network()
-        vars(network).update(settings)
+        network = Network(ChatState(name="Hugo*"))
         await network.link.open()
         keeper = asyncio.create_task(network.link.keep_open())
         try:
@@ -97,6 +24,7 @@ def connected(scenario, **settings):
         finally:
             keeper.cancel()
         return network
+
     return asyncio.run(run())
 
 
@@ -114,14 +42,14 @@ def test_it_logs_in_without_the_badge_and_says_that_it_is_connected():
     async def scenario(network):
         assert network.link.online
         assert network.wires[0].name == "Hugo"
-        assert network.statuses == ["Connecting …", "Connected"]
+        assert network.statuses == [(False, "Connecting …"), (True, "Connected")]
 
     connected(scenario)
 
 
 def test_a_lost_connection_is_opened_again_however_many_attempts_it_takes():
     async def scenario(network):
-        network.down, network.refusals = 2, ["Somebody here already has that name."]
+        network.down, network.refused_logins = 2, [Refused("Somebody here already has that name.")]
         await network.lose()
         assert len(network.wires) == 3
         network.reports.append("-")
@@ -133,7 +61,7 @@ def test_a_lost_connection_is_opened_again_however_many_attempts_it_takes():
         "Somebody here already has that name.", "Connected again as Hugo*.", "-",
         "The server has closed the connection. Trying to come back …",
     ]
-    assert "Cannot reach it. Next attempt in 1 s" in network.statuses
+    assert (False, "Cannot reach it. Next attempt in 1 s") in network.statuses
 
 
 def test_it_enters_its_rooms_again_before_anything_is_sent():
@@ -174,8 +102,8 @@ def test_sending_without_a_connection_fails_so_that_the_caller_can_keep_the_line
 
 
 def test_a_refused_login_is_raised_to_the_caller():
-    network = Network()
-    network.refusals = ["That name cannot be used."]
+    network = Network(ChatState(name="Hugo"))
+    network.refused_logins = [Refused("That name cannot be used.")]
     with pytest.raises(Refused, match="That name"):
         asyncio.run(network.link.open())
     assert not network.link.online
@@ -207,8 +135,9 @@ def test_a_failed_send_gives_its_own_reason_as_the_status():
 
 def test_a_refused_line_leaves_the_connection_as_it_is():
     async def scenario(network):
+        network.refused_lines = {"hello": [Refused("No.")]}
         with pytest.raises(Refused):
-            await network.link.send("refuse this")
+            await network.link.send("hello")
         assert network.link.online
 
     connected(scenario)
@@ -226,7 +155,7 @@ def test_leaving_closes_the_connection_and_sends_nothing_more():
 
 
 def test_leaving_before_the_first_connection_is_nothing_to_wait_for():
-    network = Network()
+    network = Network(ChatState())
     asyncio.run(network.link.close())
     assert network.wires == []
 

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TextIO
 
@@ -139,7 +140,7 @@ async def read_lines(fileno: int) -> AsyncIterator[str]:
     def read() -> None:
         # A thread, because an event loop cannot wait for a plain file. `os.read`, because a daemon thread that holds
         # the lock of a buffered reader makes the interpreter fail at exit.
-        with suppress(RuntimeError):  # the loop is closed
+        with suppress(RuntimeError, CancelledError):  # the event loop has ended first
             data = None
             while data != b"":
                 data = os.read(fileno, INPUT_READ_SIZE)
