@@ -61,6 +61,7 @@ class Network:
     """
 
     def __init__(self, state: ChatState, show: Callable[[TranscriptItem], None] = lambda item: None,
+                 report: Callable[[str], None] = lambda sentence: None,
                  changed: Callable[[bool, str], None] = lambda online, status: None):
         self.state = state
         self.wires: list[FakeWire] = []
@@ -71,8 +72,8 @@ class Network:
         self.closed_rooms: set[str] = set()
         self.reports: list[str] = []
         self.statuses: list[tuple[bool, str]] = []
-        self._notify = changed
-        self.link = Link(self._open, state, show, self.reports.append, self._changed, lambda: repeat(0))
+        self._callbacks = report, changed
+        self.link = Link(self._open, state, show, self._report, self._changed, lambda: repeat(0))
 
     @property
     def sent(self) -> list[str]:
@@ -89,7 +90,11 @@ class Network:
     def _changed(self, online: bool, status: str) -> None:
         assert (self.link.online, self.link.status) == (online, status)
         self.statuses.append((online, status))
-        self._notify(online, status)
+        self._callbacks[1](online, status)
+
+    def _report(self, sentence: str) -> None:
+        self.reports.append(sentence)
+        self._callbacks[0](sentence)
 
     async def lose(self) -> None:
         """End the connection, and wait for the next one."""
