@@ -57,7 +57,7 @@ class Network:
     """A link, the connections that it has opened, and what it has reported.
 
     `down` is the number of attempts to connect that fail from now on, `refused_logins` are raised by the next logins,
-    `refused_lines` by the next attempts to send a line.
+    `refused_lines` by the next attempts to send a line: Refused, or ConnectionLost.
     """
 
     def __init__(self, state: ChatState, show: Callable[[TranscriptItem], None] = lambda item: None,
@@ -67,7 +67,7 @@ class Network:
         self.wires: list[FakeWire] = []
         self.down = 0
         self.refused_logins: list[Refused] = []
-        self.refused_lines: dict[str, list[Refused]] = {}
+        self.refused_lines: dict[str, list[Exception]] = {}
         self.groups: tuple[str, ...] = ()
         self.closed_rooms: set[str] = set()
         self.reports: list[str] = []

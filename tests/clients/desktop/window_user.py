@@ -24,7 +24,7 @@ from webchat.clients.desktop.log_view import LogEntry  # noqa: E402
 from webchat.clients.desktop.main import application  # noqa: E402
 from webchat.clients.desktop.window import Window  # noqa: E402
 
-__all__ = ["ConnectionState", "LinkTimes", "QApplication", "QTest", "Qt", "QtGui", "QtNetwork", "WindowUser",
+__all__ = ["ConnectionState", "LinkTimes", "QApplication", "QTest", "QTimer", "Qt", "QtGui", "QtNetwork", "WindowUser",
            "qt_application", "until", "window_users"]
 
 
@@ -44,7 +44,7 @@ def until(condition: Callable[[], object], what: object = "the condition") -> No
 
 
 class WindowUser:
-    """Somebody who uses a window. `pause` is in seconds, before each attempt to reconnect; `settings` are the link's."""
+    """Somebody who uses a window. `pause` (seconds) precedes each attempt to reconnect; `settings` are the link's."""
 
     def __init__(self, port: int, name: str = "", password: str = "", pause: float = 0.02, **settings):
         link = BraceLink(pauses=lambda: repeat(pause), **settings)

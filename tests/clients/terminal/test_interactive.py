@@ -14,7 +14,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from tests.clients.network import Network
 from tests.clients.terminal_user import CURSOR_POSITION_REQUEST
 from tests.program import PATIENCE
-from webchat.clients.link import ChatState, Refused
+from webchat.clients.link import ChatState, ConnectionLost, Refused
 from webchat.clients.terminal import interactive
 from webchat.clients.terminal.screen import Screen
 from webchat.clients.transcript import SystemMessage, UserMessage
@@ -312,19 +312,17 @@ class TestTalking:
 
         visit(scenario, name="ada")
 
-    def test_a_line_that_may_not_have_arrived_is_put_back(self):
+    def test_a_line_that_may_not_have_arrived_is_put_back_before_what_was_typed_since(self):
         async def scenario(visit):
+            visit.network.refused_lines = {"lost": [ConnectionLost("The connection is lost")]}
             await visit.sees("ada>")
-            visit.network.down = 1_000_000
+            visit.types("lost\rtyped since")
+            await visit.sees("This line may not have arrived.")
             visit.network.wires[0].end.set_result("The server has closed the connection")
-            visit.types("lost\r")
-            await visit.sees("Trying to come back")
-            await visit.sees("Cannot reach it.")
-            visit.network.down = 0
             await visit.sees("Connected again as ada")
-            await visit.sees("ada> lost")
+            await visit.sees("typed since")
             visit.types("\r")
-            await visit.has_sent("lost")
+            await visit.has_sent("lost\ntyped since")
             visit.types("\x04")
 
         visit(scenario, name="ada")

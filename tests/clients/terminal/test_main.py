@@ -1,12 +1,18 @@
-"""`webchat chat` at a terminal, as somebody who types at it sees it."""
+"""`webchat chat` as its user starts it: at a terminal, and with wrong usage."""
 
 import re
 import signal
+import socket
 
+import click
 import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
 
 from tests.clients.terminal_user import TerminalUser
 from tests.program import Program
+from webchat.clients.terminal.main import main
 
 
 @pytest.fixture
@@ -182,7 +188,8 @@ class TestLeaving:
             assert friend.hear(f"-!- {name} has") == f"-!- {name} has left"
 
     def test_what_was_typed_before_it_is_not_lost(self, server):
-        with server.say("last ear") as ear, TerminalUser(f"ws://127.0.0.1:{server.port}/ws", "--name", "brisk") as guest:
+        address = f"ws://127.0.0.1:{server.port}/ws"
+        with server.say("last ear") as ear, TerminalUser(address, "--name", "brisk") as guest:
             guest.sees("Password")
             guest.enters("")
             guest.sees("brisk>")
@@ -203,3 +210,57 @@ class TestLeaving:
             neighbour.hear("-!- abrupt has joined")
             guest.hangs_up()
             neighbour.hear("-!- abrupt has left")
+
+
+class TestStarting:
+    """`main` in this process, with the streams of the test."""
+
+    @pytest.fixture
+    def start(self, monkeypatch, tmp_path):
+        def start(*words: str, text: str = "", is_terminal: bool = False) -> int:
+            (tmp_path / "input").write_text(text)
+            with (tmp_path / "input").open() as file:
+                monkeypatch.setattr("sys.stdin", file)
+                for stream in ("sys.stdin", "sys.stdout"):
+                    monkeypatch.setattr(f"{stream}.isatty", lambda: is_terminal, raising=False)
+                return main.main(list(words), prog_name="webchat chat", standalone_mode=False)
+
+        monkeypatch.delenv("WEBCHAT_PASSWORD", raising=False)
+        return start
+
+    @pytest.mark.parametrize("scheme", ["", "ws://"])
+    def test_in_a_pipe_the_input_is_said(self, server, start, scheme):
+        address = f"127.0.0.1:{server.port if scheme else server.lines_port}"
+        with server.say(f"audience{scheme[:2]}") as ear:
+            assert start(f"{scheme}{address}", "--name", f"piped{scheme[:2]}", text="hello\n") == 0
+            ear.hear(f"^piped{scheme[:2]}: hello")
+
+    def test_at_a_terminal_the_user_talks_and_leaves(self, server, start, lines, capsys):
+        with server.say("listener") as ear, create_pipe_input() as keys, create_app_session(keys, DummyOutput()):
+            keys.send_text("talker\rhello\rquit\r")
+            assert start(lines, is_terminal=True) == 0
+            ear.hear("^talker: hello")
+            assert capsys.readouterr().out == "Goodbye.\n"
+
+    def test_a_password_from_the_environment_logs_in(self, start, lines, monkeypatch, capsys):
+        monkeypatch.setenv("WEBCHAT_PASSWORD", "password")
+        assert start(lines, "--name", "Alex") == 0
+
+    def test_a_refused_login_is_one_sentence(self, start, lines):
+        with pytest.raises(click.ClickException, match="the password in WEBCHAT_PASSWORD is missing or wrong"):
+            start(lines, "--name", "Sandy")
+
+    def test_a_server_that_is_not_there_is_one_sentence(self, start):
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            with pytest.raises(click.ClickException, match=r"Cannot reach .+: nobody listens there\.$"):
+                start(f"127.0.0.1:{nobody.getsockname()[1]}", "--name", "bot")
+
+    @pytest.mark.parametrize(("words", "problem"), [
+        (["localhost"], "--name is needed"), (["localhost:x", "--name", "bot"], "no port between 1 and 65535"),
+        (["--colour"], "No such option"),
+    ])
+    def test_wrong_usage_is_explained_with_the_usage_and_status_2(self, start, capsys, words, problem):
+        assert start(*words) == 2
+        printed = capsys.readouterr().err
+        assert printed.startswith("Usage: webchat chat") and problem in printed

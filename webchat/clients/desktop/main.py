@@ -61,6 +61,7 @@ def close_on_signals(app: QApplication, window: Window) -> None:
         signal.signal(number, lambda *_: window.close())
 
     def end() -> None:
+        notifier.setEnabled(False)
         signal.set_wakeup_fd(-1)
         read.close()
         write.close()

@@ -49,7 +49,8 @@ class Printer:
             print(*plain(item), sep="\n", file=self._output)
         except BrokenPipeError:
             # Nobody reads the output any more, but the input still has to be sent.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._output.fileno())
+            with open(os.devnull, "wb") as devnull:
+                os.dup2(devnull.fileno(), self._output.fileno())
 
 
 def report(sentence: str) -> None:
