@@ -1,4 +1,4 @@
-"""What is heard, as lines: each with its sender, and nothing in them that a terminal would obey."""
+"""The items of a conversation as lines: each with its sender, and with nothing that a terminal would obey."""
 
 import time
 
@@ -19,7 +19,7 @@ NOON = time.mktime((2026, 5, 17, 12, 0, 0, 0, 0, -1))
     (UserMessage("Hugo", "psst", private=True, to="ada"), ["[private] Hugo → ada: psst"]),
     (SystemMessage("ada has joined"), ["-!- ada has joined"]),
 ])
-def test_each_kind_is_told_apart(item, lines):
+def test_each_kind_of_item_looks_different(item, lines):
     assert plain(item) == lines
 
 
@@ -29,7 +29,8 @@ def test_every_line_of_a_text_names_its_sender():
 
 @given(st.text(alphabet=st.characters() | st.sampled_from("\x1b\x9b\x07\b\r\u202e\u2066")))
 def test_no_text_moves_a_cursor_rings_a_bell_or_turns_a_line(text):
-    for line in [*plain(UserMessage(text or "x", text, room=text)), *plain(SystemMessage(text))]:
+    items = [UserMessage(text, text, room=text), UserMessage(text, text, private=True, to=text), SystemMessage(text)]
+    for line in (line for item in items for line in plain(item)):
         assert line.isprintable() or all(char == "\t" or ord(char) >= 0xA0 for char in line if not char.isprintable())
         assert not set(line) & {"\u202e", "\u2066", "\n", "\r", "\x1b", "\x9b"}
 
@@ -50,6 +51,6 @@ def test_a_person_sees_the_time_first_and_names_in_their_colours():
     assert (moment[1], name, text[1]) == ("12:00 ", (f"bold fg:{colours.of('ada')}", "ada"), ": hi")
 
 
-def test_ones_own_name_is_told_apart():
+def test_the_users_own_name_has_a_style_of_its_own():
     [(_, name, _)] = styled(UserMessage("Hugo", "hi", at=NOON), Colours(), "Hugo", NOON)
     assert name == ("class:own", "Hugo")

@@ -229,7 +229,7 @@ class Link:
         self._changed(online, status)
 
 
-_REASONS: dict[int | None, str] = {
+_REASONS = {
     errno.ECONNREFUSED: "nobody listens there",
     errno.EHOSTUNREACH: "there is no route to that host",
     errno.ENETUNREACH: "there is no route to that network",
@@ -244,7 +244,7 @@ def unreachable(address: object, error: OSError) -> ConnectionLost:
     elif isinstance(error, socket.gaierror):
         reason = "there is no host of that name"
     else:
-        # For a name with several addresses, asyncio joins their errors into one that has no number of its own.
-        number = error.errno or next((int(found) for found in re.findall(r"\[Errno (\d+)\]", str(error))), None)
-        reason = _REASONS.get(number) or error.strerror or "the connection failed"
+        # From the text, because asyncio joins the errors of a name's several addresses into one without a number.
+        number = re.search(r"\[Errno (\d+)\]", str(error))
+        reason = number and _REASONS.get(int(number[1])) or error.strerror or "the connection failed"
     return ConnectionLost(f"Cannot reach {address}: {reason}")

@@ -34,6 +34,8 @@ def after_tab(completer, text: str) -> list[str]:
     ("hello ", []),
     ("/nothing ", []),
     ("//us", []),
+    ("//hi b", ["//hi bob"]),
+    ('/msg "Ada Love" b', []),
 ])
 def test_tab_offers_commands_rooms_and_the_names_of_other_people(typed, offered):
     assert after_tab(ChatCompleter(STATE), typed) == offered

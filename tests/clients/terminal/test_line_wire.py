@@ -102,7 +102,8 @@ class TestLoggingIn:
 
     def test_it_begins_outside_of_every_room(self):
         async def scenario(session):
-            session.state.enter_room("Taskmaster")
+            for room in ("Quite Interesting", "Taskmaster"):
+                session.state.enter_room(room)
             await session.logs_in()
             assert (session.state.rooms, session.state.room) == ([], None)
 
@@ -217,6 +218,20 @@ class TestDelivery:
 
         run(scenario)
 
+    def test_a_delivery_that_was_given_up_does_not_hide_what_the_server_says_later(self):
+        async def scenario(session):
+            await session.logs_in()
+            delivery = asyncio.create_task(session.wire.deliver("hello"))
+            assert await session.hear() == "hello"
+            delivery.cancel()
+            await asyncio.wait([delivery])
+            session.say("-!- The server is going down.")
+            session.end()
+            await session.wire.wait_closed()
+            assert session.shown[-1].text == "The server is going down."
+
+        run(scenario)
+
     def test_it_fails_when_the_connection_ends_first(self):
         async def scenario(session):
             await session.logs_in()
@@ -317,7 +332,7 @@ class TestOwnWords:
         async def scenario(session):
             await session.logs_in()
             session.say("-!- What you type goes to #Taskmaster now; /part leaves it.", NO_ROOMS)
-            await session.wire.join("taskmaster")
+            await session.wire.join("#TaskMaster")
             await session.wire.send("hello")
             assert session.shown[-1] == UserMessage("Hugo", "hello", room="Taskmaster", at=session.shown[-1].at)
 

@@ -143,11 +143,12 @@ def test_presence_is_shown_and_remembered():
     async def scenario(session):
         await session.logs_in()
         await session.says(type="presence", joined=["bob"], left=["ada"])
-        await session.says(type="presence", joined=["bob"], left=[], room="Taskmaster")
+        await session.says(type="presence", joined=["bob"], left=["Sue*"], room="Taskmaster")
         await session.says(type="typing", from_user="bob")
         await session.says(type="notice", code="degraded", message="Later.")
         await session.during(session.wire.send("x"), {})
-        assert session.texts[1:] == ["ada has left", "bob has joined", "bob has joined #Taskmaster", "Later."]
+        assert session.texts[1:] == ["ada has left", "bob has joined", "Sue* has left #Taskmaster",
+                                     "bob has joined #Taskmaster", "Later."]
         assert session.state.people == {"bob", "Sue*"}
 
     run(scenario)
@@ -254,11 +255,15 @@ def test_answers_are_matched_to_their_requests_in_any_order():
         await session.logs_in()
         first, second = (asyncio.create_task(session.wire.deliver(text)) for text in ("first", "second"))
         refs = [json.loads(await session.peer.recv())["ref"] for _ in range(2)]
+        third = asyncio.create_task(session.wire.deliver("third"))
+        refs.append(json.loads(await session.peer.recv())["ref"])
         await session.says(type="ack", ref=refs[1], ok=False, code="slow-down", message="Wait.")
         with pytest.raises(Refused) as refused:
             await second
         assert refused.value.code == "slow-down"
-        assert not first.done()
+        assert not first.done() and not third.done()
+        await session.says(type="ack", ref=refs[2], ok=True)
+        await third
         await session.says(type="ack", ref=refs[0], ok=True)
         await first
 

@@ -39,7 +39,7 @@ class ChatCompleter(Completer):
         elif command in ("/join", "/part"):
             rooms = self._state.groups if command == "/join" else self._state.rooms
             yield from _matching(rest, ((room, room, "") for room in rooms))
-        elif command == "/msg" and '" ' not in rest:
+        elif command == "/msg":
             yield from _matching(rest, ((name, f"{_quoted(name)} ", "") for name in self._people()), strip='"')
 
     def _names_in(self, text: str) -> Iterator[Completion]:
