@@ -28,7 +28,7 @@ def test_every_line_of_a_text_names_its_sender():
 
 
 @given(st.text(alphabet=st.characters() | st.sampled_from("\x1b\x9b\x07\b\r\u202e\u2066")))
-def test_no_text_moves_a_cursor_rings_a_bell_or_turns_a_line(text):
+def test_no_text_moves_the_cursor_rings_the_bell_or_turns_the_writing_direction(text):
     items = [UserMessage(text, text, room=text), UserMessage(text, text, private=True, to=text), SystemMessage(text)]
     for line in (line for item in items for line in plain(item)):
         assert line.isprintable() or all(char == "\t" or ord(char) >= 0xA0 for char in line if not char.isprintable())

@@ -1,4 +1,4 @@
-"""The desktop chat exercise, its window: what is on it, and what happens when one uses it.
+"""The window of the desktop chat exercise: what is in it, and what happens when it is used.
 
 (The protocol is specified in test_desktop_exercise.py.)
 """
@@ -13,7 +13,7 @@ def test_it_has_fields_for_host_port_and_name(open_window):
     assert next(param for param in main.params if param.name == "address").default == "localhost"
 
 
-def test_connect_and_disconnect_are_buttons_of_which_one_can_be_pressed(chat_server, open_window):
+def test_of_the_connect_and_disconnect_buttons_one_is_enabled(chat_server, open_window):
     hugo = open_window(chat_server.braces_port, "Hugo")
     buttons = [hugo.window.connect_button, hugo.window.disconnect_button]
     assert [button.isEnabled() for button in buttons] == [True, False]
@@ -24,7 +24,7 @@ def test_connect_and_disconnect_are_buttons_of_which_one_can_be_pressed(chat_ser
     assert [button.isEnabled() for button in buttons] == [True, False]
 
 
-def test_a_label_tells_the_status(chat_server, open_window):
+def test_a_label_shows_the_status(chat_server, open_window):
     hugo = open_window(chat_server.braces_port, "Hugo")
     assert hugo.window.status.text() == "Not connected"
     hugo.clicks(hugo.window.connect_button)
@@ -44,7 +44,7 @@ def test_a_combo_box_has_all_and_everybody_who_is_online(chat_server, open_windo
     until(lambda: hugo.offered == ["ALL"], lambda: hugo.offered)
 
 
-def test_a_message_to_all_is_read_by_all_and_one_to_somebody_by_nobody_else(chat_server, open_window):
+def test_a_message_to_all_is_shown_to_all_and_a_private_one_only_to_its_recipient(chat_server, open_window):
     hugo, ada, bob = (open_window(chat_server.braces_port, name).connects() for name in ("Hugo", "ada", "bob"))
     hugo.chooses("ada")
     hugo.says("for ada alone")
@@ -56,14 +56,14 @@ def test_a_message_to_all_is_read_by_all_and_one_to_somebody_by_nobody_else(chat
     assert "for ada alone" not in bob.window.log.toPlainText()
 
 
-def test_who_comes_and_who_goes_is_announced(chat_server, open_window):
+def test_arrivals_and_departures_are_announced(chat_server, open_window):
     hugo, ada = (open_window(chat_server.braces_port, name).connects() for name in ("Hugo", "ada"))
     hugo.reads("ada has joined the chat!")
     ada.window.close()
     hugo.reads("ada has left the chat.")
 
 
-def test_the_window_as_it_is_seen(chat_server, open_window, tmp_path):
+def test_all_controls_are_drawn_inside_the_window_and_do_not_overlap(chat_server, open_window, tmp_path):
     hugo, ada = (open_window(chat_server.braces_port, name).connects() for name in ("Hugo", "ada"))
     ada.says("good morning")
     hugo.reads("good morning")

@@ -1,4 +1,4 @@
-"""The TCP challenge, its client: a program at a terminal that sends what is typed and shows what others say.
+"""The client of the TCP challenge: a program at a terminal that sends what is typed and shows what others say.
 
 (The server's five steps are specified in test_tcp_challenge.py.)
 """
@@ -17,7 +17,7 @@ def test_it_needs_no_other_program_and_starts_with_one_command(chat_server):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_two_clients_hear_each_other_and_nobody_hears_himself_twice(chat_server):
+def test_two_clients_are_shown_each_message_once(chat_server):
     address = f"127.0.0.1:{chat_server.lines_port}"
     with TerminalUser(address) as hugo, TerminalUser(address) as ada:
         hugo.logs_in("Hugo")
@@ -32,7 +32,7 @@ def test_two_clients_hear_each_other_and_nobody_hears_himself_twice(chat_server)
         hugo.sees("-!- ada has left")
 
 
-def test_a_line_that_is_being_typed_survives_what_others_say_meanwhile(chat_server):
+def test_a_line_that_is_being_typed_stays_intact_while_others_speak(chat_server):
     with TerminalUser(f"127.0.0.1:{chat_server.lines_port}") as writer, chat_server.say("chatterbox") as other:
         writer.logs_in("writer")
         for number, word in enumerate(["this ", "is ", "one ", "line"]):

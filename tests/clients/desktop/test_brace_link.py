@@ -110,7 +110,7 @@ class TestPrivateMessages:
         session.says("{CLIENTS}Hugo|ada|bob", "{CLIENTS}Hugo|ada|bob")
         until(lambda: session.delivered == ["psst"], "psst is delivered")
 
-    def test_ones_own_message_to_all_from_another_connection_does_not_show_it_either(self, session):
+    def test_the_users_own_message_to_all_does_not_show_that_a_private_one_is_delivered(self, session):
         session.link.send("ada", "psst")
         session.says("{ALL}Hugo: from elsewhere")
         session.is_up_to_date()

@@ -14,7 +14,7 @@ from webchat.clients.desktop.main import close_on_signals, main
 OFFSCREEN = environment(QT_QPA_PLATFORM="offscreen")
 
 
-def test_with_a_name_it_connects_at_once_and_a_signal_makes_it_say_goodbye():
+def test_with_a_name_it_connects_at_once_and_on_a_signal_it_leaves_the_chat():
     with Program() as server, server.say("friend") as friend:
         words = command("desktop", f"127.0.0.1:{server.braces_port}", "--name", "Hugo")
         with subprocess.Popen(words, env=OFFSCREEN, stderr=subprocess.DEVNULL) as window:
@@ -27,7 +27,7 @@ def test_with_a_name_it_connects_at_once_and_a_signal_makes_it_say_goodbye():
 @pytest.mark.parametrize(("address", "problem"), [
     ("localhost:server", "no port between 1 and 65535"), ("ws://localhost:8000/ws", "speaks braces over TCP"),
 ])
-def test_wrong_usage_is_status_2_and_says_what_is_wrong(address, problem):
+def test_wrong_usage_is_exit_status_2_and_explained(address, problem):
     done = subprocess.run(command("desktop", address), env=OFFSCREEN, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2
     assert problem in done.stderr

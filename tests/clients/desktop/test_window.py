@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("app")
 
 
 class TestConnecting:
-    def test_the_buttons_and_the_status_tell_how_it_stands(self, server, open_window):
+    def test_the_buttons_and_the_status_show_the_state_of_the_connection(self, server, open_window):
         hugo = open_window(server.braces_port, "Hugo")
         assert hugo.window.status.text() == "Not connected"
         assert hugo.window.connect_button.isEnabled() and not hugo.window.disconnect_button.isEnabled()
@@ -25,7 +25,7 @@ class TestConnecting:
         hugo.reads_status("Disconnected")
         assert hugo.window.connect_button.isEnabled() and hugo.window.name.isEnabled()
 
-    def test_enter_in_a_field_connects_and_the_message_is_next(self, server, open_window):
+    def test_enter_in_a_field_connects_and_moves_on_to_the_message(self, server, open_window):
         guest = open_window(server.braces_port, "keyboard")
         guest.presses(Qt.Key_Return, field=guest.window.name)
         guest.reads_status("Connected as keyboard")
@@ -37,7 +37,7 @@ class TestConnecting:
         assert guest.window.status.text() == "What is your name?"
         assert guest.window.focusWidget() is guest.window.name
 
-    def test_a_refused_name_says_why_and_can_be_corrected(self, server, open_window):
+    def test_a_refused_name_is_explained_and_can_be_corrected(self, server, open_window):
         open_window(server.braces_port, "first").connects()
         second = open_window(server.braces_port, "first")
         second.clicks(second.window.connect_button)
@@ -57,7 +57,7 @@ class TestConnecting:
         sue.connects()
         assert sue.window.status.text() == "Connected as Sue*"
 
-    def test_a_host_that_nobody_listens_at_is_told(self, open_window):
+    def test_a_host_without_a_server_is_reported(self, open_window):
         with socket.socket() as nobody:
             nobody.bind(("127.0.0.1", 0))
             guest = open_window(nobody.getsockname()[1], "guest")
@@ -85,7 +85,7 @@ class TestConnecting:
 
 
 class TestTalking:
-    def test_what_one_says_to_all_is_heard_and_comes_back_once(self, server, open_window):
+    def test_a_message_to_all_reaches_the_others_and_is_shown_once_to_its_sender(self, server, open_window):
         ada = open_window(server.braces_port, "ada").connects()
         with server.say("ear") as ear:
             ada.says("hello everybody")
@@ -96,7 +96,7 @@ class TestTalking:
             assert not ada.entry("hello ada").own
             assert [each.text for each in ada.window.log.entries].count("hello everybody") == 1
 
-    def test_private_messages_are_told_apart_in_both_directions(self, server, open_window):
+    def test_private_messages_are_marked_in_both_directions(self, server, open_window):
         bob, eve = open_window(server.braces_port, "bob").connects(), open_window(server.braces_port, "eve").connects()
         bob.chooses("eve")
         bob.says("psst")
@@ -104,7 +104,7 @@ class TestTalking:
         assert (bob.entry("psst").sender, bob.entry("psst").to, bob.entry("psst").own) == ("bob", "eve", True)
         assert "bob → eve" in bob.window.log.toPlainText()
 
-    def test_shift_enter_breaks_the_line_and_a_paste_keeps_its_lines(self, server, open_window):
+    def test_shift_enter_begins_a_new_line_and_pasted_text_keeps_its_lines(self, server, open_window):
         poet = open_window(server.braces_port, "poet").connects()
         with server.say("public") as ear:
             poet.types(poet.window.message, "one")
@@ -114,7 +114,7 @@ class TestTalking:
             poet.reads("three")
             assert [ear.hear("poet: ") for _ in range(3)] == ["poet: one", "poet: two", "poet: three"]
 
-    def test_a_long_paste_arrives_whole_at_a_server_that_limits_messages(self, open_window):
+    def test_a_long_pasted_text_arrives_completely_at_a_server_that_limits_messages(self, open_window):
         with Program("--message-rate", "20") as server:
             pasting = open_window(server.braces_port, "pasting").connects()
             with server.say("ear") as ear:
@@ -125,13 +125,13 @@ class TestTalking:
                 assert [ear.hear("pasting: ") for _ in lines] == [f"pasting: {line}" for line in lines]
             pasting.leaves()
 
-    def test_markup_is_text(self, server, open_window):
+    def test_markup_is_shown_as_text(self, server, open_window):
         reader = open_window(server.braces_port, "reader").connects()
         with server.say("author") as author:
             author.write("<b>bold</b> <img src=x> &amp; {ALL} \x1b[31m")
             reader.reads("author   <b>bold</b> <img src=x> &amp; ｛ALL} \ufffd[31m")
 
-    def test_joining_and_leaving_is_noted(self, server, open_window):
+    def test_arrivals_and_departures_are_shown(self, server, open_window):
         watcher = open_window(server.braces_port, "watcher").connects()
         with server.say("passer-by"):
             assert watcher.entry("passer-by has joined the chat!").sender is None
@@ -147,7 +147,7 @@ class TestTalking:
 
 
 class TestRecipients:
-    def test_all_comes_first_then_the_people_online_without_oneself(self, server, open_window):
+    def test_all_comes_first_and_then_the_other_people_online(self, server, open_window):
         host = open_window(server.braces_port, "host").connects()
         with server.say("zoe"):
             until(lambda: "zoe" in host.offered, lambda: host.offered)
@@ -173,7 +173,7 @@ class TestRecipients:
                 picker.window.to.hidePopup()
                 until(lambda: "nora" in picker.offered, lambda: picker.offered)
 
-    def test_when_the_chosen_person_leaves_it_says_so_and_keeps_the_text(self, server, open_window):
+    def test_when_the_chosen_person_leaves_a_hint_says_so_and_the_text_is_kept(self, server, open_window):
         loyal = open_window(server.braces_port, "loyal").connects()
         with server.say("fleeting"):
             loyal.chooses("fleeting")
@@ -197,7 +197,7 @@ class TestFailures:
         assert guest.written == "too early"
         assert guest.window.hint.text() == "Not connected. Your text is kept."
 
-    def test_a_text_that_is_too_long_is_kept_and_the_reason_told(self, server, open_window):
+    def test_a_text_that_is_too_long_is_kept_and_the_reason_shown(self, server, open_window):
         verbose = open_window(server.braces_port, "verbose").connects()
         verbose.window.message.insertPlainText("x" * 4097)
         verbose.presses(Qt.Key_Return)
@@ -208,13 +208,13 @@ class TestFailures:
         verbose.reads("x" * 4096)
         assert verbose.written == ""
 
-    def test_what_the_server_refuses_comes_back_with_its_reason(self, server, open_window):
+    def test_a_refused_text_is_put_back_and_the_reason_shown(self, server, open_window):
         late = open_window(server.braces_port, "late").connects()
         late.window.link.send("nobody at all", "hello?")
         until(lambda: late.written == "hello?", "the text is back")
         assert late.window.log.entries[-1].alert
 
-    def test_a_lost_connection_is_told_the_text_returned_and_the_connection_comes_back(self, open_window):
+    def test_a_lost_connection_is_reported_the_text_put_back_and_the_connection_opened_again(self, open_window):
         with Program() as first:
             hugo = open_window(first.braces_port, "Hugo").connects()
             first.process.send_signal(signal.SIGSTOP)
@@ -237,7 +237,7 @@ class TestFailures:
             server.process.send_signal(signal.SIGSTOP)
             hugo.reads_status("Connection lost: the server does not answer")
 
-    def test_attempts_to_come_back_can_be_stopped(self, open_window):
+    def test_attempts_to_reconnect_can_be_stopped(self, open_window):
         with Program() as server:
             hugo = open_window(server.braces_port, "Hugo", pause=5).connects()
         hugo.reads_status("Next attempt in 5 s")
@@ -247,7 +247,7 @@ class TestFailures:
 
 
 class TestAttention:
-    def test_what_is_said_while_one_looks_elsewhere_is_counted_in_the_title(self, server, open_window, monkeypatch):
+    def test_messages_that_arrive_while_another_window_is_active_are_counted_in_the_title(self, server, open_window, monkeypatch):
         calls = []
         monkeypatch.setattr(QApplication, "alert", calls.append)
         busy, other = open_window(server.braces_port, "busy").connects(), open_window(server.braces_port, "elsewhere")
@@ -264,7 +264,7 @@ class TestAttention:
         assert QTest.qWaitForWindowActive(busy.window)
         until(lambda: busy.window.windowTitle() == "busy – webchat", busy.window.windowTitle)
 
-    def test_whoever_reads_back_is_not_pulled_down(self, server, open_window):
+    def test_new_messages_do_not_scroll_away_what_the_user_has_scrolled_back_to(self, server, open_window):
         reader = open_window(server.braces_port, "historian").connects()
         bar = reader.window.log.verticalScrollBar()
         with server.say("chatterbox") as chatterbox:
@@ -279,7 +279,7 @@ class TestAttention:
 
 
 class TestLeaving:
-    def test_closing_the_window_says_goodbye_first(self, server, open_window):
+    def test_closing_the_window_leaves_the_chat_first(self, server, open_window):
         polite = open_window(server.braces_port, "polite").connects()
         with server.say("witness") as witness:
             polite.says("I have to go")
@@ -291,8 +291,8 @@ class TestLeaving:
             witness.hear("-!- polite has left")
 
 
-class TestForEverybody:
-    def test_the_keyboard_goes_through_the_fields_in_their_order(self, open_window):
+class TestAccessibility:
+    def test_tab_moves_through_the_fields_in_their_order(self, open_window):
         window = open_window(1, "guest").window
         window.host.setFocus()
         seen = []

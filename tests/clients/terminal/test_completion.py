@@ -46,6 +46,6 @@ def test_every_command_says_what_it_is_for():
     assert all(offer.display_meta_text for offer in offers)
 
 
-def test_a_question_with_few_answers_offers_those():
+def test_a_question_with_few_answers_offers_them():
     assert after_tab(WordCompleter(lambda: STATE.groups), "task") == ["Taskmaster"]
     assert after_tab(WordCompleter(lambda: STATE.groups), "") == list(STATE.groups)

@@ -310,7 +310,7 @@ class TestOwnWords:
 
         run(scenario)
 
-    def test_to_oneself_are_left_to_the_server(self):
+    def test_to_the_user_themselves_are_shown_when_the_server_sends_them_back(self):
         async def scenario(session):
             await session.logs_in()
             before = len(session.shown)

@@ -20,8 +20,8 @@ def lines(server):
     return f"127.0.0.1:{server.lines_port}"
 
 
-class TestArriving:
-    def test_it_asks_for_the_name_and_says_how_the_connection_is(self, lines):
+class TestLoggingIn:
+    def test_it_asks_for_the_name_and_shows_the_state_of_the_connection(self, lines):
         with TerminalUser(lines) as guest:
             guest.logs_in("newcomer")
             guest.sees("Connected as newcomer · to everyone · 1 here")
@@ -44,7 +44,7 @@ class TestArriving:
             alex.sees(r"Alex\*>")
             assert "letmein" not in alex.raw and "*" * len("letmein") in alex.raw
 
-    def test_a_server_that_is_not_there_yet_is_waited_for(self):
+    def test_it_waits_for_a_server_that_has_not_started_yet(self):
         with Program() as first:
             ports = ["--port", str(first.port), "--lines-port", str(first.lines_port), "--braces-port",
                      str(first.braces_port)]
@@ -68,7 +68,7 @@ class TestTalking:
             assert ada.hear("slowhand: ") == "slowhand: half a line"
             guest.sees(r"\d\d:\d\d slowhand: half a line")
 
-    def test_private_messages_are_told_apart_in_both_directions(self, server, lines):
+    def test_private_messages_are_marked_in_both_directions(self, server, lines):
         with TerminalUser(lines) as guest, server.say("Bob Two") as bob:
             guest.logs_in("discreet")
             guest.enters('/msg "Bob Two" psst')
@@ -77,7 +77,7 @@ class TestTalking:
             bob.write("/msg discreet yes?")
             guest.sees(r"\[private\] Bob Two: yes\?")
 
-    def test_what_is_typed_ahead_is_sent_in_order(self, server, lines):
+    def test_lines_that_are_typed_fast_are_sent_in_order(self, server, lines):
         with TerminalUser(lines) as guest, server.say("patient") as ear:
             guest.logs_in("hasty")
             guest.types("".join(f"line {number}\r" for number in range(20)))
@@ -93,7 +93,7 @@ class TestTalking:
             guest.enters("hello")
             bart.hear(r"\[private\] lazy: hello")
 
-    def test_the_arrow_brings_earlier_lines_back_but_none_with_a_password(self, server, lines):
+    def test_the_up_arrow_recalls_earlier_lines_but_none_with_a_password(self, server, lines):
         with TerminalUser(lines) as guest, server.say("archivist") as ear:
             guest.logs_in("forgetful")
             guest.enters("once")
@@ -116,7 +116,7 @@ class TestTalking:
             guest.enters("/dance")
             guest.sees("-!- There is no command /dance")
 
-    def test_a_pasted_text_of_several_lines_waits_for_enter_and_arrives_whole(self, server, lines):
+    def test_a_pasted_text_of_several_lines_is_sent_completely_after_enter(self, server, lines):
         with TerminalUser(lines) as guest, server.say("collector") as ear:
             guest.logs_in("quoter")
             guest.types("\x1b[200~one\ntwo\nthree\x1b[201~")
@@ -146,7 +146,7 @@ class TestColours:
             assert all("38;5;" in colour for colour in colours)
             assert colours[0] != colours[1]
 
-    def test_there_are_none_where_nobody_wants_them(self, server, lines):
+    def test_there_are_none_with_no_color_in_the_environment(self, server, lines):
         with TerminalUser(lines, NO_COLOR="1") as guest, server.say("Grey") as grey:
             guest.logs_in("monochrome")
             grey.write("plain")
@@ -155,7 +155,7 @@ class TestColours:
 
 
 class TestConnectionLost:
-    def test_it_says_so_keeps_the_line_and_comes_back_by_itself(self):
+    def test_it_is_reported_the_line_is_kept_and_the_connection_opened_again(self):
         with Program() as first:
             ports = ["--port", str(first.port), "--lines-port", str(first.lines_port), "--braces-port",
                      str(first.braces_port)]
@@ -176,7 +176,7 @@ class TestConnectionLost:
 
 class TestLeaving:
     @pytest.mark.parametrize("goodbye", ["quit\r", "exit\r", "/quit\r", "\x04", "\x03"])
-    def test_a_goodbye_ends_it_cleanly(self, server, lines, goodbye):
+    def test_quit_exit_ctrl_d_and_ctrl_c_leave_the_chat(self, server, lines, goodbye):
         name = f"leaver{ord(goodbye[0])}"
         with server.say(f"{name}s friend") as friend, TerminalUser(lines) as guest:
             guest.logs_in(name)
@@ -187,7 +187,7 @@ class TestLeaving:
             assert guest.leaves() == 0
             assert friend.hear(f"-!- {name} has") == f"-!- {name} has left"
 
-    def test_what_was_typed_before_it_is_not_lost(self, server):
+    def test_lines_typed_before_leaving_are_still_sent(self, server):
         address = f"ws://127.0.0.1:{server.port}/ws"
         with server.say("last ear") as ear, TerminalUser(address, "--name", "brisk") as guest:
             guest.sees("Password")
@@ -198,13 +198,13 @@ class TestLeaving:
             assert [ear.hear("brisk: ") for _ in range(10)] == [f"brisk: last words {number}" for number in range(10)]
 
     @pytest.mark.parametrize("goodbye", ["\x04", "\x03"])
-    def test_before_the_name_is_given_too(self, lines, goodbye):
+    def test_the_question_for_the_name_can_be_left_too(self, lines, goodbye):
         with TerminalUser(lines) as guest:
             guest.sees("Name:")
             guest.types(goodbye)
             assert guest.leaves() == 0
 
-    def test_a_terminal_that_is_closed_is_a_goodbye(self, server, lines):
+    def test_closing_the_terminal_leaves_the_chat(self, server, lines):
         with server.say("neighbour") as neighbour, TerminalUser(lines) as guest:
             guest.logs_in("abrupt")
             neighbour.hear("-!- abrupt has joined")
@@ -229,7 +229,7 @@ class TestStarting:
         return start
 
     @pytest.mark.parametrize("scheme", ["", "ws://"])
-    def test_in_a_pipe_the_input_is_said(self, server, start, scheme):
+    def test_in_a_pipe_the_input_is_sent(self, server, start, scheme):
         address = f"127.0.0.1:{server.port if scheme else server.lines_port}"
         with server.say(f"audience{scheme[:2]}") as ear:
             assert start(f"{scheme}{address}", "--name", f"piped{scheme[:2]}", text="hello\n") == 0

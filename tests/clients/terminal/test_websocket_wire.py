@@ -311,7 +311,7 @@ def test_private_messages_from_the_users_other_connections_name_the_recipient():
     run(scenario)
 
 
-def test_a_private_message_to_oneself_is_left_to_the_server_to_show():
+def test_a_private_message_to_the_user_themselves_is_shown_when_the_server_sends_it_back():
     async def scenario(session):
         await session.logs_in()
         await session.during(session.wire.send("/msg Sue remember the milk"), {})
