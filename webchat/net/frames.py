@@ -191,9 +191,7 @@ class FrameReader:
     def _close(self, payload: bytes) -> Close:
         if not payload:
             return Close(NO_STATUS)
-        if len(payload) == 1:
-            self._violation("a close code has two bytes")
-        code = int.from_bytes(payload[:2])
+        code = int.from_bytes(payload[:2])  # of a single byte, which is invalid as well, a code below 256
         if not _may_be_sent(code):
             self._violation("this close code must not be sent")
         return Close(code, self._text(payload[2:]))
@@ -241,8 +239,5 @@ def _may_be_sent(code: int) -> bool:
 def _unmask(mask: bytes | bytearray, data: bytes | bytearray) -> bytes:
     """Apply the mask of section 5.3 to the whole payload at once: one big integer is faster than a loop over bytes."""
     size = len(data)
-    key = int.from_bytes(mask)
-    if not key or not size:
-        return bytes(data)
     keys = int.from_bytes((bytes(mask) * (size // 4 + 1))[:size])
     return (int.from_bytes(data) ^ keys).to_bytes(size)
