@@ -13,7 +13,7 @@ from tornado.testing import AsyncHTTPTestCase, bind_unused_port
 from tornado.web import Application, RedirectHandler
 
 from tests.gateways.standalone import doors
-from webchat.net.accept import BATCH, Acceptor, PatientAccept, set_options
+from webchat.net.accept import BATCH, Acceptor, PatientAccept
 
 ADDRESS = ("127.0.0.1", 1)
 
@@ -169,7 +169,7 @@ def test_stopped_by_the_connection_that_it_passed_on_it_accepts_no_other():
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems lack some options or do not inherit")
 def test_accepted_connections_have_the_options(level, option, value):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        set_options(listener)
+        Acceptor(listener, print, loop=FakeLoop())
         with socket.create_connection(listener.getsockname()), listener.accept()[0] as connection:
             assert connection.getsockopt(level, getattr(socket, option)) == value
 
@@ -177,7 +177,7 @@ def test_accepted_connections_have_the_options(level, option, value):
 def test_a_socket_that_is_not_tcp_goes_without_the_options_of_tcp():
     one, other = socket.socketpair()
     with one, other:
-        set_options(one)
+        Acceptor(one, print, loop=FakeLoop())
         assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
@@ -185,7 +185,7 @@ def test_options_that_this_system_does_not_have_are_left_out(monkeypatch):
     for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"):
         monkeypatch.delattr(socket, name, raising=False)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        set_options(listener)
+        Acceptor(listener, print, loop=FakeLoop())
         assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 

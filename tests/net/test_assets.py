@@ -1,6 +1,7 @@
 """A folder of files, as it is served from memory."""
 
 import gzip
+from pathlib import Path
 
 import pytest
 
@@ -71,8 +72,19 @@ def test_in_the_entry_page_links_to_files_of_the_folder_get_the_version_and_noth
 
 def test_the_version_is_the_same_for_the_same_files(root, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
-    write(other, dict(reversed(FILES.items())))
+    write(other, FILES)
     assert assets.load(root).version == assets.load(other).version
+
+
+class Backwards(type(Path())):
+    """A folder that lists its files in the other order."""
+
+    def rglob(self, pattern):
+        return reversed(list(super().rglob(pattern)))
+
+
+def test_the_version_does_not_depend_on_the_order_in_which_the_system_lists_files(root):
+    assert assets.load(Backwards(root)).version == assets.load(root).version
 
 
 @pytest.mark.parametrize("change", [
@@ -86,7 +98,7 @@ def test_a_changed_or_a_new_file_changes_the_version(root, change):
 
 def test_a_renamed_file_changes_the_version(root):
     before = assets.load(root).version
-    (root / "logo.png").rename(root / "icon.png")
+    (root / "logo.png").rename(root / "logos.png")  # still between the same two files
     assert assets.load(root).version != before
 
 
@@ -142,3 +154,4 @@ def test_etags_are_quoted_and_equal_for_equal_contents_alone(root):
 
 def test_two_servers_with_the_same_files_send_the_same_bytes(root):
     assert assets.load(root) == assets.load(root)
+    assert assets.load(root).assets["style.css"].gzipped[4:8] == bytes(4)  # the time of the compression (RFC 1952)

@@ -166,11 +166,12 @@ def test_a_response_is_not_routed(routed):
         routed.all.start_request("server", "request").headers_received(ResponseStartLine("HTTP/1.1", 200, "OK"), HOST)
 
 
-def test_a_server_stops_listening():
+def test_a_server_accepts_through_our_acceptor_until_it_is_stopped():
     async def listen():
         listener, port = bind_unused_port()
         server = HTTPServer(Application([]))
         server.add_sockets([listener])
+        assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)  # which Tornado's own does not set
         server.stop()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port))

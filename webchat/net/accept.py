@@ -44,7 +44,7 @@ class Acceptor:
         self._loop = loop or IOLoop.current()
         self._resumption: object = None  # the timer that ends a pause
         self._stopped = False
-        set_options(sock)
+        _set_options(sock)
         self._listen()
 
     def stop(self) -> None:
@@ -97,7 +97,7 @@ class PatientAccept(TCPServer):
             self._handlers[sock.fileno()] = Acceptor(sock, self._handle_connection).stop
 
 
-def set_options(listener: socket.socket) -> None:
+def _set_options(listener: socket.socket) -> None:
     """Set on a listening socket what its connections inherit; on each of them it would cost six system calls.
 
     They send without delay, notice dead peers, and keep urgent bytes in the stream (RFC 854, telnet's Synch signal).
