@@ -123,6 +123,7 @@ def same(event: object) -> object:
 
 async def node(plane) -> Hub:
     hub = Hub(Accounts((), run=None), plane, asyncio.get_running_loop())
+    plane.attach(hub)
     await plane.start()
     return hub
 

@@ -27,10 +27,10 @@ from webchat.chat.hub import Hub
 from webchat.codecs import json_events
 from webchat.config import Config
 from webchat.gateways import monitoring, pages
-from webchat.gateways.braces import BraceServer
-from webchat.gateways.lines import LineServer
+from webchat.gateways.braces import BraceDoor
+from webchat.gateways.lines import LineDoor
 from webchat.gateways.monitoring import Metrics
-from webchat.gateways.socketio import SocketIOChat
+from webchat.gateways.socketio import SocketIODoor
 from webchat.gateways.websocket import WebSocketDoor
 from webchat.net import asgi
 from webchat.net.engineio.websocket_only import websocket_only
@@ -73,12 +73,13 @@ class Server:
         self.backplane = _backplane(config)
         self.hub = Hub(known, self.backplane, loop, history=config.history, message_rate=config.message_rate,
                        capacity=config.max_connections)
+        self.backplane.attach(self.hub)
         self.outbox = Outbox()
         await self.backplane.start()
         openings = {
             "http": lambda: HTTPServer(self._application(), ssl_options=tls),
-            "lines": lambda: LineServer(self.hub, self.outbox),
-            "braces": lambda: BraceServer(self.hub, self.outbox),
+            "lines": lambda: LineDoor(self.hub, self.outbox),
+            "braces": lambda: BraceDoor(self.hub, self.outbox),
         }
         for door, bound in sockets.items():
             server = openings[door]()
@@ -126,7 +127,7 @@ class Server:
         socketio_app = ASGIApp(self._socketio)
         if config.workers > 1:
             socketio_app = websocket_only(socketio_app)
-        self._chat = SocketIOChat(self.hub, self._socketio, proxies)
+        self._chat = SocketIODoor(self.hub, self._socketio, proxies)
         self._websocket = WebSocketDoor(self.hub, self.outbox, origins, proxies)
         metrics = self._metrics()
         socketio_mount = asgi.Mount(socketio_app, outbox=self.outbox, max_body_size=MAX_BODY,

@@ -12,7 +12,7 @@ from webchat.backplane.redis_client import Timing
 from webchat.chat.accounts import demo_accounts
 from webchat.chat.events import ChatMessage, Login, Say, Tell
 from webchat.chat.hub import Hub
-from webchat.chat.ids import Ids
+from webchat.chat.ids import IdGenerator
 from webchat.chat.session import Session
 
 QUICK = Timing(patience=0.4, beat=0.1, lease=1.2, settle=0.2, pauses=(0.02, 0.1))
@@ -43,7 +43,8 @@ class Node:
                  kind: type = RedisBackplane):
         self.backplane = kind(url, key, timing=timing)
         self.hub = Hub(demo_accounts(run=immediately), self.backplane, asyncio.get_running_loop(),
-                       ids=Ids(clock=lambda: time.time() + skew))
+                       ids=IdGenerator(clock=lambda: time.time() + skew))
+        self.backplane.attach(self.hub)
 
     async def __aenter__(self) -> "Node":
         await self.backplane.start()

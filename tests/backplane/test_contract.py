@@ -39,7 +39,7 @@ def backplane(request):
             server = request.getfixturevalue("redis")
             server.call("FLUSHALL")
             made = RedisBackplane(server.url, timing=QUICK)
-        Hub(demo_accounts(run=immediately), made, Clock())
+        made.attach(Hub(demo_accounts(run=immediately), made, Clock()))
         await made.start()
         try:
             yield made

@@ -13,7 +13,7 @@ from tests.backplane.redis_server import Proxy, RedisServer, needs_redis
 from webchat.backplane.redis import RedisBackplane
 from webchat.chat.errors import BadCredentials, NameTaken
 from webchat.chat.events import ChatMessage, Join, Notice, Part, Presence, Rename, Type, Typing
-from webchat.codecs.node import Codec, Moved, Said
+from webchat.codecs.node import NodeCodec, NodeMessage, NodePresence
 
 pytestmark = needs_redis
 
@@ -151,9 +151,9 @@ class TestRouting:
 
 class TestJunk:
     def frames(self, key="secret"):
-        stranger = Codec("f" * 16, key)
+        stranger = NodeCodec("f" * 16, key)
         message = ChatMessage("f" * 24, 0, "admin", True, "forged")
-        return stranger, Said("everyone", message)
+        return stranger, NodeMessage("everyone", message)
 
     async def heard_nothing(self, redis, node, ada, frame: bytes, channel: str = "webchat:all"):
         before = node.counts["junk"]
@@ -348,7 +348,7 @@ class Forgetful(RedisBackplane):
     loses = False
 
     def _post(self, item, channel):
-        if not (self.loses and isinstance(item, Moved)):
+        if not (self.loses and isinstance(item, NodePresence)):
             super()._post(item, channel)
 
 

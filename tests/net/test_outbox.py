@@ -12,7 +12,8 @@ from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 from tornado.testing import AsyncTestCase, bind_unused_port, gen_test
 
 from tests.uv import OnUvloop
-from webchat.net.outbox import Outbox, SendQueue, text_frame
+from webchat.net.frames import text_frame
+from webchat.net.outbox import Outbox, SendQueue
 
 MEGABYTE = 1 << 20
 

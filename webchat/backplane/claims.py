@@ -20,7 +20,7 @@ from webchat.backplane.redis_client import Link, Timing, Unreachable
 from webchat.chat.errors import Degraded, NameTaken
 from webchat.chat.events import Notice
 from webchat.chat.names import Name
-from webchat.codecs.node import Held
+from webchat.codecs.node import HeldName
 
 LIFE = 600.0
 """Seconds after which a record goes away that nobody claims again."""
@@ -32,7 +32,7 @@ class Claims:
     """The names that this node holds. `held` is by key; `tokens` proves them."""
 
     def __init__(self, node: str, prefix: str, hub, timing: Timing, link: Link, nodes_of: Callable[[], Nodes]):
-        self.held: dict[str, Held] = {}
+        self.held: dict[str, HeldName] = {}
         self.tokens: dict[str, str] = {}
         self._node = node
         self._prefix = prefix
@@ -181,7 +181,7 @@ class Claims:
             person.token = token
 
     def _hold(self, name: Name, authenticated: bool, token: str) -> None:
-        held = Held(name.text, name.key, authenticated)
+        held = HeldName(name.text, name.key, authenticated)
         if self.held.get(name.key) != held:
             self.held[name.key] = held
             self._nodes_of().moved(came=(held,))

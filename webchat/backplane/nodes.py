@@ -9,7 +9,16 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 from webchat.chat.names import Name
-from webchat.codecs.node import PEOPLE_A_PART, Ask, Beat, Farewell, Held, Item, Moved, State
+from webchat.codecs.node import (
+    PEOPLE_PER_PART,
+    Heartbeat,
+    HeldName,
+    NodeItem,
+    NodeLeft,
+    NodePresence,
+    NodeState,
+    StateRequest,
+)
 
 AGAIN = 1.0
 """Seconds after which a state that did not come is asked for again."""
@@ -24,7 +33,7 @@ class Peer:
         self.seq: int | None = None
         self.heard = now
         self.asked = float("-inf")
-        self.parts: dict[int, State] = {}
+        self.parts: dict[int, NodeState] = {}
 
 
 class Nodes:
@@ -34,7 +43,7 @@ class Nodes:
     process that was stopped for a minute has not heard from anybody in that minute, and nobody is dead for it.
     """
 
-    def __init__(self, hub, people: Mapping[str, Held], post: Callable[[Item, str | None], None],
+    def __init__(self, hub, people: Mapping[str, HeldName], post: Callable[[NodeItem, str | None], None],
                  clock: Callable[[], float], dropped: Callable[[str], None]):
         self._hub = hub
         self._people = people
@@ -53,39 +62,39 @@ class Nodes:
 
     # What we tell.
 
-    def moved(self, came: Iterable[Held] = (), left: Iterable[str] = ()) -> None:
+    def moved(self, came: Iterable[HeldName] = (), left: Iterable[str] = ()) -> None:
         """Our own people have changed."""
         self._seq += 1
-        self._post(Moved(self._seq, tuple(came), tuple(left)), None)
+        self._post(NodePresence(self._seq, tuple(came), tuple(left)), None)
 
-    def beat(self, hello: bool = False) -> Beat:
-        return Beat(self._seq, hello)
+    def beat(self, hello: bool = False) -> Heartbeat:
+        return Heartbeat(self._seq, hello)
 
     def _tell_state(self, to: str) -> None:
         people = list(self._people.values())
-        parts = [people[start:start + PEOPLE_A_PART] for start in range(0, len(people), PEOPLE_A_PART)] or [[]]
+        parts = [people[start:start + PEOPLE_PER_PART] for start in range(0, len(people), PEOPLE_PER_PART)] or [[]]
         for part, some in enumerate(parts):
-            self._post(State(self._seq, part, len(parts), tuple(some)), to)
+            self._post(NodeState(self._seq, part, len(parts), tuple(some)), to)
 
     # What we hear.
 
-    def hear(self, node: str, item: Item) -> None:
+    def hear(self, node: str, item: NodeItem) -> None:
         """Take in what a node says of itself. Every word of it is a sign of life, too (see `alive`)."""
-        if isinstance(item, Farewell):
+        if isinstance(item, NodeLeft):
             self.drop(node)
             return
         peer = self.alive(node)
         match item:
-            case Beat(seq, hello):
+            case Heartbeat(seq, hello):
                 if hello:
                     self._post(self.beat(), node)
                 if seq != peer.seq:
                     self._ask(node, peer)
-            case Moved(seq, came, left):
+            case NodePresence(seq, came, left):
                 self._move(node, peer, seq, came, left)
-            case Ask():
+            case StateRequest():
                 self._tell_state(node)
-            case State():
+            case NodeState():
                 self._gather(node, peer, item)
 
     def alive(self, node: str) -> Peer:
@@ -96,7 +105,7 @@ class Nodes:
         peer.heard = self._clock()
         return peer
 
-    def _move(self, node: str, peer: Peer, seq: int, came: Iterable[Held], left: Iterable[str]) -> None:
+    def _move(self, node: str, peer: Peer, seq: int, came: Iterable[HeldName], left: Iterable[str]) -> None:
         if peer.seq is None or seq > peer.seq + 1:
             self._ask(node, peer)
         elif seq == peer.seq + 1:
@@ -106,9 +115,9 @@ class Nodes:
     def _ask(self, node: str, peer: Peer) -> None:
         if self._clock() - peer.asked >= AGAIN:
             peer.asked = self._clock()
-            self._post(Ask(), node)
+            self._post(StateRequest(), node)
 
-    def _gather(self, node: str, peer: Peer, state: State) -> None:
+    def _gather(self, node: str, peer: Peer, state: NodeState) -> None:
         if peer.seq is not None and state.seq <= peer.seq:
             return
         peer.parts = {n: part for n, part in peer.parts.items() if (part.seq, part.parts) == (state.seq, state.parts)}
@@ -117,10 +126,11 @@ class Nodes:
             return
         people = {held.key: held for part in peer.parts.values() for held in part.people}
         peer.seq, peer.parts, peer.asked = state.seq, {}, float("-inf")
-        self._apply(node, people.values(), [each.key for each in self._hub.people.on(node) if each.key not in people])
+        gone = [person.key for person in self._hub.people.on_node(node) if person.key not in people]
+        self._apply(node, people.values(), gone)
         self._news.set()
 
-    def _apply(self, node: str, came: Iterable[Held], left: Iterable[str]) -> None:
+    def _apply(self, node: str, came: Iterable[HeldName], left: Iterable[str]) -> None:
         for key in left:
             self._hub.remote_left(node, key)
         for held in came:
@@ -131,7 +141,7 @@ class Nodes:
     def drop(self, node: str) -> None:
         """This node has left, or is dead: so has everybody who was here through it alone."""
         if self._peers.pop(node, None):
-            for person in self._hub.people.on(node):
+            for person in self._hub.people.on_node(node):
                 self._hub.remote_left(node, person.key)
             self._dropped(node)
             self._news.set()

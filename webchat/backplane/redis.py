@@ -19,7 +19,7 @@ from webchat.chat.errors import Degraded
 from webchat.chat.events import ChatMessage, Event, Typing
 from webchat.chat.names import Name
 from webchat.chat.room import Room
-from webchat.codecs.node import Codec, Farewell, Hinted, Item, Junk, Occupants, Said
+from webchat.codecs.node import InvalidFrame, NodeCodec, NodeItem, NodeLeft, NodeMessage, NodeTyping, Occupants
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +49,12 @@ class RedisBackplane:
         self.node = secrets.token_hex(8)
         self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
         self._timing = timing or Timing()
-        self._codec = Codec(self.node, key or "")
+        self._codec = NodeCodec(self.node, key or "")
         self._link = Link(url, f"webchat-{self.node}", self._timing, session=self._session, collect=self._collect,
                           heard=self._heard, lost=self._lost, counts=self.counts)
         self._prefix = f"webchat{self._link.database or ''}"
         self._everyone = f"{self._prefix}:all"
-        self._outgoing: list[tuple[str, list[Item]]] = []
+        self._outgoing: list[tuple[str, list[NodeItem]]] = []
         self._waiting = 0
         self._ready = asyncio.Event()
         self._tasks: list[asyncio.Task] = []
@@ -87,7 +87,7 @@ class RedisBackplane:
             return
         self._claims.release_all()
         self._rooms.leave()
-        self._post(Farewell(), self._everyone)
+        self._post(NodeLeft(), self._everyone)
         self._link.send("DEL", self._claims.lease_of(self.node))
         await asyncio.wait((self._link.flush(),), timeout=self._timing.patience)
         self._ready.clear()
@@ -113,11 +113,11 @@ class RedisBackplane:
 
     def publish(self, event: Event, channel: str) -> None:
         if isinstance(event, ChatMessage):
-            item = Said(channel, event)
+            item = NodeMessage(channel, event)
             if event.room is not None:
                 self._rooms.remember(event)
         elif isinstance(event, Typing):
-            item = Hinted(channel, event)
+            item = NodeTyping(channel, event)
         else:
             return
         for to in self._listening(channel):
@@ -147,10 +147,10 @@ class RedisBackplane:
         elif self._nodes:
             yield self._everyone
 
-    def _post_to_node(self, item: Item, node: str | None) -> None:
+    def _post_to_node(self, item: NodeItem, node: str | None) -> None:
         self._post(item, self._everyone if node is None else self._own_channel(node))
 
-    def _post(self, item: Item, channel: str) -> None:
+    def _post(self, item: NodeItem, channel: str) -> None:
         """Have an item sent with the next round trip; those for one channel share a frame, in the order they came."""
         if not self._link.up or self._waiting >= BACKLOG:
             self.counts["dropped"] += 1
@@ -184,7 +184,7 @@ class RedisBackplane:
     def _heard(self, channel: str, data: bytes) -> None:
         try:
             frame = self._codec.decode(channel, data)
-        except Junk as junk:
+        except InvalidFrame as junk:
             self.counts["junk"] += 1
             self._link.say(logging.WARNING, "A frame on %s was dropped. %s", channel, junk)
             return
@@ -199,11 +199,11 @@ class RedisBackplane:
             except Exception:
                 log.exception("An item from another node could not be dealt with.")
 
-    def _take(self, node: str, item: Item) -> None:
+    def _take(self, node: str, item: NodeItem) -> None:
         match item:
-            case Said(channel, message):
+            case NodeMessage(channel, message):
                 self._hub.remote_event(message, channel)
-            case Hinted(channel, typing):
+            case NodeTyping(channel, typing):
                 self._hub.remote_event(typing, channel)
             case Occupants():
                 self._rooms.hear(node, item)

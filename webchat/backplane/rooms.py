@@ -15,7 +15,7 @@ from webchat.backplane.nodes import Nodes
 from webchat.backplane.redis_client import Command, Link, Unreachable
 from webchat.chat.events import ChatMessage
 from webchat.chat.room import Room
-from webchat.codecs.node import Codec, Item, Junk, Occupants
+from webchat.codecs.node import InvalidFrame, NodeCodec, NodeItem, Occupants
 
 EMPTY_FOR = 3600
 """Seconds for which an empty room is remembered."""
@@ -47,8 +47,8 @@ class Rooms:
     `post(item, channel)` speaks to those who listen to a room; `lease_of` names the key that a living node has.
     """
 
-    def __init__(self, prefix: str, hub, codec: Codec, link: Link, nodes: Nodes, post: Callable[[Item, str], None],
-                 lease_of: Callable[[str], str], counts: Counter[str]):
+    def __init__(self, prefix: str, hub, codec: NodeCodec, link: Link, nodes: Nodes,
+                 post: Callable[[NodeItem, str], None], lease_of: Callable[[str], str], counts: Counter[str]):
         self._prefix = prefix
         self._hub = hub
         self._codec = codec
@@ -163,14 +163,14 @@ class Rooms:
             await self._link.subscribe(self.channel(room.name))
             place.heard = []
             if not place.was_known and not room.sessions:
-                room.forget()
+                room.clear_history()
             history, fields = self._link.ask("ZRANGE", self._history(room.name), 0, -1), self._link.ask(
                 "HKEYS", self._members(room.name))
             history, members = await history, await self._living(room.name, await fields)
         except (Unreachable, ResponseError):
             place.known = place.heard = None
             return
-        self._hub.recall(room, self._readable(room.name, history), deliver=place.was_known)
+        self._hub.merge_history(room, self._readable(room.name, history), deliver=place.was_known)
         for node in members.keys() | room.elsewhere.keys():
             room.set_elsewhere(node, frozenset(members.get(node, ())))
         for node, item in place.heard:  # while we waited for what is older
@@ -195,13 +195,13 @@ class Rooms:
         for each in kept:
             try:
                 messages.append(self._codec.kept(self._history(name), each))
-            except Junk:
+            except InvalidFrame:
                 self._counts["junk"] += 1
         return messages
 
     def _apply(self, room: Room, node: str, item: Occupants) -> None:
-        before = frozenset() if item.anew else room.elsewhere.get(node, frozenset())
-        room.set_elsewhere(node, (before | set(item.came)) - set(item.left))
+        before = frozenset() if item.complete else room.elsewhere.get(node, frozenset())
+        room.set_elsewhere(node, (before | set(item.joined)) - set(item.left))
 
     def _tell(self, place: Place, came: Iterable[str], left: Iterable[str], anew: bool = False) -> None:
         name, node = place.room.name, self._codec.node

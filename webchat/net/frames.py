@@ -45,6 +45,10 @@ class Close:
     reason: str = ""
 
 
+Received = str | bytes | Ping | Pong | Close
+"""What a client sends: text, binary data, or a control frame."""
+
+
 def frame(opcode: int, payload: bytes) -> bytes:
     """Return one unmasked, final frame."""
     size = len(payload)
@@ -84,7 +88,7 @@ class FrameReader:
         self._buffer = bytearray()  # the beginning of a frame whose end has not arrived
         self._fragments: _Fragments | None = None  # the message whose final frame has not arrived
 
-    def receive(self, data: bytes) -> Iterator[str | bytes | Ping | Pong | Close]:
+    def receive(self, data: bytes) -> Iterator[Received]:
         """Yield text messages as str, binary messages as bytes, and control frames.
 
         Frames are parsed as the iterator advances, so that a caller can pause; exhaust it before the next call.

@@ -163,7 +163,7 @@ class PollingTest(EngineTest):
     async def test_a_second_poll_ends_the_session_and_the_first_one(self):
         sid = await self.open_polling()
         first = asyncio.ensure_future(self.get(sid))
-        await self.until(lambda: self.sockets[sid].transport.busy)
+        await self.until(lambda: self.sockets[sid].transport.is_polled)
         self.assertEqual((await self.get(sid))[0], 400)
         self.assertEqual(await first, (200, "1"))
         self.assertEqual((await self.get(sid))[0], 400)
@@ -172,7 +172,7 @@ class PollingTest(EngineTest):
     async def test_the_clients_close_packet_ends_its_poll(self):
         sid = await self.open_polling()
         poll = asyncio.ensure_future(self.get(sid))
-        await self.until(lambda: self.sockets[sid].transport.busy)
+        await self.until(lambda: self.sockets[sid].transport.is_polled)
         self.assertEqual((await self.post(sid, "1"))[0], 200)
         self.assertEqual(await poll, (200, "6"))
         self.assertEqual((await self.get(sid))[0], 400)
@@ -203,7 +203,7 @@ class LimitsTest(EngineTest):
     async def test_a_poll_that_is_hung_up_ends_the_session_and_its_tasks(self):
         sid = await self.open_polling()
         poll = asyncio.ensure_future(self.get(sid))
-        await self.until(lambda: self.sockets[sid].transport.busy)
+        await self.until(lambda: self.sockets[sid].transport.is_polled)
         poll.cancel()
         await self.until(lambda: not self.sockets and not self.tasks())
         self.assertEqual(self.reasons, ["transport error"])

@@ -69,7 +69,7 @@ class ConnectTest(SocketTest):
 
         client = await self.open_websocket()
         await client.send_str("40")
-        await self.until(lambda: self.server._outlets)
+        await self.until(lambda: self.members)
         await self.server.emit("secret")
         verdict.set()
         await client.receive_str()
@@ -181,53 +181,54 @@ class SendTest(SocketTest):
         self.assertEqual(await call, "yes")
 
     @online
-    async def test_an_outlet_keeps_its_order_with_events_and_acknowledgements(self):
+    async def test_a_socket_keeps_its_order_with_events_and_acknowledgements(self):
         client = await self.join()
-        outlet, frame = self.server.outlet(client.sid), self.server.frame("ready", {"a": 1})
-        outlet.send(frame)
+        socket, frame = self.server.socket(client.sid), self.server.frame("ready", {"a": 1})
+        socket.send(frame)
         await self.server.emit("second", to=client.sid)
-        self.server.send_frame(client.sid, frame)
-        self.server.send_frame("nobody", frame)
+        socket.send(frame)
+        with self.assertRaises(KeyError):
+            self.server.socket("nobody")
         got = [await client.receive_str() for _ in range(3)]
         self.assertEqual(got, ['42["ready",{"a":1}]', '42["second"]', '42["ready",{"a":1}]'])
 
     @online
-    async def test_an_outlet_works_through_the_upgrade(self):
+    async def test_a_socket_works_through_the_upgrade(self):
         sid = await self.open_polling()
         await self.post(sid, "40")
         await self.get(sid)
-        (outlet,) = self.server._outlets.values()
+        (socket,) = self.members.values()
         client = await self.websocket(sid)
         await client.send_str("2probe")
         await client.receive_str()
-        outlet.send(self.server.frame("before"))
+        socket.send(self.server.frame("before"))
         self.assertEqual(await self.get(sid), (200, '42["before"]'))
-        outlet.send(self.server.frame("between"))
+        socket.send(self.server.frame("between"))
         await client.send_str("5")
         await self.until(lambda: self.sockets[sid].upgraded)
-        outlet.send(self.server.frame("after"))
+        socket.send(self.server.frame("after"))
         self.assertEqual([await client.receive_str() for _ in range(2)], ['42["between"]', '42["after"]'])
 
     @online
-    async def test_an_outlet_closes_with_a_sentence_after_what_was_sent_before(self):
+    async def test_a_socket_closes_with_a_sentence_after_what_was_sent_before(self):
         client = await self.join()
-        outlet = self.server.outlet(client.sid)
-        outlet.send(self.server.frame("last"))
-        outlet.close("You have been asked to leave.")
-        outlet.send(self.server.frame("never"))
+        socket = self.server.socket(client.sid)
+        socket.send(self.server.frame("last"))
+        socket.close("You have been asked to leave.")
+        socket.send(self.server.frame("never"))
         self.assertEqual([await client.receive_str() for _ in range(2)], ['42["last"]', "41"])
         self.assertEqual(await self.closed(client), (1000, "You have been asked to leave."))
         await self.until(lambda: not self.sockets)
         self.assert_nothing_left()
 
     @online
-    async def test_an_outlet_that_is_closed_at_once_loses_nothing(self):
+    async def test_a_socket_that_is_closed_at_once_loses_nothing(self):
         @self.server.event
         async def connect(sid, environ, auth):
             async def greet():
-                outlet = self.server.outlet(sid)
-                outlet.send(self.server.frame("last"))
-                outlet.close("bye")
+                socket = self.server.socket(sid)
+                socket.send(self.server.frame("last"))
+                socket.close("bye")
 
             self.server.start_background_task(greet)
 
@@ -238,13 +239,13 @@ class SendTest(SocketTest):
         self.assertEqual(await self.closed(client), (1000, "bye"))
 
     @online
-    async def test_an_outlet_closes_a_polling_client_that_can_still_read_why(self):
+    async def test_a_socket_closes_a_polling_client_that_can_still_read_why(self):
         sid = await self.open_polling()
         await self.post(sid, "40")
         await self.get(sid)
-        (outlet,) = self.server._outlets.values()
-        outlet.send(self.server.frame("notice", "bye"))
-        outlet.close("bye")
+        (socket,) = self.members.values()
+        socket.send(self.server.frame("notice", "bye"))
+        socket.close("bye")
         await self.until(lambda: not self.sockets)
         self.assert_nothing_left()
         self.assertEqual(await self.get(sid), (200, '42["notice","bye"]\x1e41\x1e1'))

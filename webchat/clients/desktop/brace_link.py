@@ -61,7 +61,7 @@ class BraceLink(QObject):
 
     changed = pyqtSignal()
     people = pyqtSignal(tuple)
-    heard = pyqtSignal(object)  # a braces.Message or braces.ServerLine
+    heard = pyqtSignal(object)  # a braces.ReceivedMessage or braces.ServerLine
     delivered = pyqtSignal(object)  # an Outgoing
     refused = pyqtSignal(object, str)  # an Outgoing and the reason
     returned = pyqtSignal(list)  # what was not said before the connection ended, as Outgoing
@@ -114,7 +114,7 @@ class BraceLink(QObject):
 
     def _connect(self) -> None:
         self._drop()
-        self._listener, self._names = braces.BraceListener(), ()
+        self._listener, self._names = braces.ServerFrameDecoder(), ()
         self._become(State.CONNECTING, f"Connecting to {self._target.host}:{self._target.port} …")
         self._silence.start(ANSWER)
         self._socket.connectToHost(self._target.host, self._target.port)
@@ -136,7 +136,7 @@ class BraceLink(QObject):
         self._become(State.ONLINE, f"Connected as {heard.name}")
         self._next()
 
-    def _clients(self, heard: braces.Clients) -> None:
+    def _clients(self, heard: braces.ClientList) -> None:
         news, self._names = heard.names != self._names, heard.names
         if news:
             self.people.emit(heard.names)
@@ -144,11 +144,11 @@ class BraceLink(QObject):
         # has been dealt with. One that says something new may have come by itself.
         if self._asked and self._asked.to != ALL:
             if news:
-                self._socket.write(braces.who())
+                self._socket.write(braces.request_users())
             else:
                 self._settle()
 
-    def _message(self, heard: braces.Message) -> None:
+    def _message(self, heard: braces.ReceivedMessage) -> None:
         self.heard.emit(heard)
         if self._asked and self._asked.to == ALL and not heard.private and heard.from_user == self.name:
             self._settle()
@@ -162,7 +162,7 @@ class BraceLink(QObject):
             self.heard.emit(heard)
 
     _hears = {
-        braces.Registered: _registered, braces.Clients: _clients, braces.Message: _message,
+        braces.Registered: _registered, braces.ClientList: _clients, braces.ReceivedMessage: _message,
         braces.ServerLine: _sentence,
     }
 
@@ -176,11 +176,11 @@ class BraceLink(QObject):
         if self._asked.to == ALL:
             self._socket.write(braces.say(self._asked.text))
         else:
-            self._socket.write(braces.tell(self._asked.to, self._asked.text) + braces.who())
+            self._socket.write(braces.tell(self._asked.to, self._asked.text) + braces.request_users())
 
     def _settle(self, refusal: str | None = None) -> None:
         asked, self._asked = self._asked, None
-        if refusal and braces.refusal(refusal) == SLOW_DOWN:
+        if refusal and braces.refusal_code(refusal) == SLOW_DOWN:
             self._queue.appendleft(asked)
             self._breath.start(BREATH)
         elif refusal:
@@ -209,7 +209,7 @@ class BraceLink(QObject):
         self._ended("the server does not answer")
 
     def _ask_whether_alive(self) -> None:
-        self._socket.write(braces.who())
+        self._socket.write(braces.request_users())
         self._silence.start(ANSWER)
 
     def _ended(self, reason: str) -> None:

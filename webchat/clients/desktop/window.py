@@ -186,7 +186,7 @@ class Window(QWidget):
         self.to.set_online(tuple(name for name in names if name != self.link.name))
         self._refresh_hint()
 
-    def _hear(self, heard: braces.Message | braces.ServerLine) -> None:
+    def _hear(self, heard: braces.ReceivedMessage | braces.ServerLine) -> None:
         if isinstance(heard, braces.ServerLine):
             self.log.add(Entry(heard.text, alert=not braces.is_presence(heard.text)))
             return

@@ -14,7 +14,7 @@ from webchat.codecs import commands, json_events, lines
 GOODBYE_TIME = 5.0
 """Seconds for the server to take in the last lines and close."""
 
-ROOMS = lines.typed("/rooms")
+ROOMS = lines.encode_typed("/rooms")
 """The question whose answer marks that everything before it has been dealt with; it is short, and costs nobody else."""
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 40_000}
@@ -31,8 +31,8 @@ class LineWire:
         self._writer = writer
         self._here = here
         self._hear = hear
-        self._listener = lines.LineListener()
-        self._unread: deque[lines.Heard] = deque()
+        self._listener = lines.ServerLineDecoder()
+        self._unread: deque[lines.ReceivedLine] = deque()
         self._marks: deque[asyncio.Future[None]] = deque()
         self._refusals: list[str] | None = None
         self._leaving = False
@@ -54,14 +54,14 @@ class LineWire:
         try:
             async with asyncio.timeout(ANSWER_TIME):
                 greeting = await self._next()
-                if code := lines.refusal(greeting.text):
+                if code := lines.refusal_code(greeting.text):
                     raise Refused(greeting.text, code)
-                await self._write(lines.login(name, password) if password else lines.typed(name))
+                await self._write(lines.encode_login(name, password) if password else lines.encode_typed(name))
                 answer = await self._next()
         except TimeoutError as error:
             raise Lost("Something answers there, but it is no webchat for lines") from error
-        if lines.welcomed(answer.text) is None:
-            raise Refused(answer.text.removesuffix(lines.LOGIN_HINT).rstrip(), lines.refusal(answer.text))
+        if lines.assigned_name(answer.text) is None:
+            raise Refused(answer.text.removesuffix(lines.LOGIN_HINT).rstrip(), lines.refusal_code(answer.text))
         self._here.room, self._here.rooms, self._password = None, [], password
         self._take(answer)
         self._listening = asyncio.create_task(self._listen())
@@ -75,15 +75,15 @@ class LineWire:
     async def send(self, line: str) -> None:
         for one in line.splitlines():
             if one.strip():
-                await self._write(lines.typed(one))
+                await self._write(lines.encode_typed(one))
                 self._echo(one)
 
     async def deliver(self, line: str) -> None:
         self._refusals = None if line.startswith("/") else []
         try:
-            await self._write(lines.typed(line))
+            await self._write(lines.encode_typed(line))
             if refusals := await self._mark():
-                raise Refused(refusals[0], lines.refusal(refusals[0]))
+                raise Refused(refusals[0], lines.refusal_code(refusals[0]))
         finally:
             self._refusals = None
 
@@ -94,7 +94,7 @@ class LineWire:
         self._leaving = True
         try:
             async with asyncio.timeout(GOODBYE_TIME):
-                await self._write(lines.typed("/quit"))
+                await self._write(lines.encode_typed("/quit"))
                 await self.ended()
         except (Lost, TimeoutError):
             pass
@@ -122,7 +122,7 @@ class LineWire:
             raise Lost(self._listening.result())
         return mark.result()
 
-    async def _next(self) -> lines.Heard:
+    async def _next(self) -> lines.ReceivedLine:
         while not self._unread:
             try:
                 data = await self._reader.read(65536)
@@ -142,14 +142,14 @@ class LineWire:
         finally:
             self._writer.close()  # a server that is going down waits for that
 
-    def _take(self, heard: lines.Heard) -> None:
+    def _take(self, heard: lines.ReceivedLine) -> None:
         if heard.kind == "server":
             self._sentence(heard.text)
         else:
             self._hear(Spoken(heard.sender, heard.text, heard.room, heard.kind == "private"))
 
     def _sentence(self, text: str) -> None:
-        if (groups := lines.groups(text)) is not None:
+        if (groups := lines.listed_rooms(text)) is not None:
             self._here.groups = groups
             if self._marks:
                 self._marks.popleft().set_result(self._refusals)
@@ -166,14 +166,14 @@ class LineWire:
     def _learn(self, text: str) -> None:
         """What a sentence says of who is here and where one is talking."""
         here = self._here
-        if name := lines.welcomed(text):
+        if name := lines.assigned_name(text):
             here.name, here.password = name, self._password if name.endswith("*") else ""
-        if people := lines.people(text):
+        if people := lines.listed_people(text):
             here.people = set(people)
-        if moved := lines.came_or_went(text):
+        if moved := lines.presence_change(text):
             name, came = moved
             (here.people.add if came else here.people.discard)(name)
-        if talking := lines.talking_in(text):
+        if talking := lines.current_target(text):
             if room := talking[0]:
                 here.enter(room)
             elif here.room:

@@ -125,14 +125,14 @@ class WebSocketWire:
         everyone = before and not here.room
         self._hear(Sentence("You have left the room." + (" What you type goes to everyone again." if everyone else "")))
 
-    async def _users(self, _: commands.Users) -> None:
-        self._hear(Sentence(lines.present(tuple(sorted(self._here.people, key=str.casefold)))))
+    async def _users(self, _: commands.ListUsers) -> None:
+        self._hear(Sentence(lines.people_sentence(tuple(sorted(self._here.people, key=str.casefold)))))
 
-    async def _rooms(self, _: commands.Rooms) -> None:
+    async def _rooms(self, _: commands.ListRooms) -> None:
         groups = self._here.groups
         self._hear(Sentence(f"Your rooms: {' | '.join(groups)}" if groups else "You are not a member of any room."))
 
-    async def _help(self, _: commands.Help) -> None:
+    async def _help(self, _: commands.ShowHelp) -> None:
         self._hear(Sentence(commands.usage()))
 
     async def _rename(self, _: commands.Rename | json_events.Login) -> None:
@@ -143,8 +143,8 @@ class WebSocketWire:
 
     _ACTIONS = {
         json_events.Say: _say, json_events.Tell: _tell, json_events.Join: _join, json_events.Part: _part,
-        commands.Rename: _rename, json_events.Login: _rename, commands.Users: _users, commands.Rooms: _rooms,
-        commands.Help: _help, commands.Quit: _quit,
+        commands.Rename: _rename, json_events.Login: _rename, commands.ListUsers: _users, commands.ListRooms: _rooms,
+        commands.ShowHelp: _help, commands.Quit: _quit,
     }
 
     # What one hears.
@@ -175,7 +175,7 @@ class WebSocketWire:
         here = self._here
         here.name, here.people, here.groups, here.token = event.username, set(event.users), event.rooms, event.token
         here.room, here.rooms = None, []
-        self._hear(Sentence(f"You are {event.username}. {lines.present(event.users)}"))
+        self._hear(Sentence(f"You are {event.username}. {lines.people_sentence(event.users)}"))
         with suppress(asyncio.InvalidStateError):
             self._welcome.set_result(None)
 
@@ -195,7 +195,7 @@ class WebSocketWire:
 
     def _sentences(self, event: json_events.Presence | json_events.Notice) -> None:
         for line in lines.as_lines(event).splitlines():
-            self._hear(Sentence(lines.heard(line).text))
+            self._hear(Sentence(lines.parse_line(line).text))
 
     def _typing(self, _: json_events.Typing) -> None:
         """Nothing: a hint that comes and goes would move the line that one is typing."""
