@@ -247,7 +247,8 @@ class TestFailures:
 
 
 class TestAttention:
-    def test_messages_that_arrive_while_another_window_is_active_are_counted_in_the_title(self, server, open_window, monkeypatch):
+    def test_messages_that_arrive_while_another_window_is_active_are_counted_in_the_title(
+            self, server, open_window, monkeypatch):
         calls = []
         monkeypatch.setattr(QApplication, "alert", calls.append)
         busy, other = open_window(server.braces_port, "busy").connects(), open_window(server.braces_port, "elsewhere")
