@@ -92,7 +92,7 @@ class TestWithNewlines:
     def test_a_message_to_somebody_who_has_left_is_not_said_to_others(self):
         assert items_of([b"{REGISTER}Hugo\n{ALL}hello\n{gone}secret\n"])[1:] == [Say("hello"), Tell("gone", "secret")]
 
-    def test_text_without_a_header_is_told_apart(self):
+    def test_text_without_a_header_is_recognised(self):
         assert items_of([b"{REGISTER}Hugo\n", b"hello\n"]) == [HUGO, MissingHeader()]
 
     @pytest.mark.parametrize("blank", [b"\n", b"\r\n", b"  \n", b" \t\r\n"])
@@ -243,6 +243,12 @@ class TestBadBytes:
         assert items_of(split(f"{{ALL}}{text}x\n{{ALL}}next\n".encode()), limit=100) == [Overlong(), Say("next")]
 
     @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    def test_a_message_of_exactly_the_limit_is_read_without_a_newline(self, split):
+        text = "x" * (100 - len("{ALL}"))
+        assert items_of(split(f"{{ALL}}{text}".encode()), limit=100) == [Say(text)]
+        assert items_of(split(f"{{ALL}}{text}x".encode()), limit=100) == [Overlong()]
+
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
     def test_an_overlong_message_is_reported_once_and_the_next_is_read(self, split):
         data = b"{REGISTER}Hugo\n{ALL}" + b"x" * 500 + b"\n{ALL}next\n"
         assert items_of(split(data), limit=100) == [HUGO, Overlong(), Say("next")]
@@ -305,6 +311,7 @@ class TestSending:
             (message("one\u2028two\u2029three"), ["{ALL}Hugo: one", "{ALL}Hugo: two", "{ALL}Hugo: three"], False),
             (message("what is {ALL}?"), ["{ALL}Hugo: what is ｛ALL}?"], False),
             (message("} {"), ["{ALL}Hugo: } {"], False),
+            (message("{} } {ALL} {CLIENTS} {"), ["{ALL}Hugo: ｛} } ｛ALL} ｛CLIENTS} {"], False),
             (Presence(("ada",), ("bob",)), ["{ALL}bob has left the chat.", "{ALL}ada has joined the chat!"], True),
             (Welcome("Hugo", False, (), (), ""), ["{Hugo}Welcome, Hugo!"], False),
             (Notice("degraded", "Sorry."), ["{ALL}Sorry."], False),

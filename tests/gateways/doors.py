@@ -48,19 +48,20 @@ class Peer:
         """Wait until this arrives; return, and forget, everything up to its end."""
         wanted = wanted.encode() if isinstance(wanted, str) else wanted
         while wanted not in self.received:
-            if not await self._receive():
+            if not await self.more():
                 raise AssertionError(f"the connection ended before {wanted!r} arrived, after {self.received!r}")
         end = self.received.index(wanted) + len(wanted)
         taken, self.received = self.received[:end], self.received[end:]
-        return taken.decode()
+        return taken.decode(errors="replace")
 
     async def ended(self) -> str:
         """Wait until the server ends the connection; return what has arrived."""
-        while await self._receive():
+        while await self.more():
             pass
         return self.received.decode()
 
-    async def _receive(self) -> bool:
+    async def more(self) -> bool:
+        """Wait for another segment; return False if the server has ended the connection."""
         try:
             data = await asyncio.wait_for(self._reader.read(65536), PATIENCE)
         except TimeoutError:

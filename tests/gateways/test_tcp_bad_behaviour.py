@@ -6,7 +6,7 @@ import socket
 from collections import Counter
 
 from tornado.iostream import StreamClosedError
-from tornado.testing import gen_test
+from tornado.testing import ExpectLog, gen_test
 
 from tests.chat.fakes import as_it_is
 from tests.gateways.doors import DoorTest, Timers
@@ -270,14 +270,16 @@ class Behaviour(Reading):
         hugo = await self.enter(port, "Hugo")
         [connection] = self.doors[0].connections
         ada = await self.enter(port, "ada")
-        reads = iter(range(20_000))
+        reads, most = 0, 20_000
 
         def read_bytes(*_, **__):
+            nonlocal reads
+            reads += 1
             future = asyncio.get_running_loop().create_future()
-            if next(reads, None) is None:
-                future.set_exception(StreamClosedError())
-            else:
+            if reads < most:
                 future.set_result(self.unfinished[:1].encode())
+            else:
+                future.set_exception(StreamClosedError())
             return future
 
         connection.stream.read_bytes = read_bytes
@@ -285,7 +287,25 @@ class Behaviour(Reading):
         ada.send(self.saying("may I?"))
         ada.send(self.saying("thank you"))
         await self.hear(hugo, "ada", "thank you")
-        assert next(reads, None) is not None
+        assert reads < most
+        most = 0
+
+    @gen_test
+    async def test_a_bug_is_logged_and_ends_one_connection_only(self):
+        port = self.open_it()
+        ada, hugo = await self.enter(port, "ada"), await self.enter(port, "Hugo")
+        handle = self.hub.handle
+
+        async def handle_with_a_bug(session, command):
+            if command.text == "bug":
+                raise ZeroDivisionError
+            return await handle(session, command)
+
+        self.hub.handle = handle_with_a_bug
+        with ExpectLog("webchat.gateways.tcp", "A connection is dropped after an error"):
+            hugo.send(self.saying("bug"))
+            await hugo.ended()
+        await self.server_has_read(ada, "ada")
 
     @gen_test
     async def test_a_connection_over_the_capacity_is_told_so(self):

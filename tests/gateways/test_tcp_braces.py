@@ -89,6 +89,7 @@ class WithNewlines(DoorTest):
         hugo.send("{ALL}hello\n")
         assert "hello" not in await ada.until("{CLIENTS}ada\n")
         await hugo.ended()
+        assert not self.hub.refusals  # the hub has not even been asked
 
     @gen_test
     async def test_text_without_a_header_is_explained(self):

@@ -142,6 +142,7 @@ class Talking(DoorTest):
         hugo.send("hello\n")
         assert await ada.until("has left\n") == "-!- Hugo has left\n"
         assert (await hugo.ended()).endswith("-!- Goodbye.\n")
+        assert not self.hub.refusals  # the hub has not even been asked
 
     @gen_test
     async def test_an_unfinished_line_is_not_said_when_the_connection_is_reset(self):
@@ -291,6 +292,16 @@ class HomeMade(DoorTest):
             ada.send("/users\n")  # so that the server has read each key before the next one is sent
             await ada.until("here: ")
         await hugo.until("-!- You are Hugo.")
+
+    @gen_test
+    async def test_a_telnet_negotiation_is_answered_before_the_name_is_given(self):
+        hugo = await self.connect(self.open_lines())
+        await hugo.until("press Enter.\n")
+        hugo.send(b"\xff\xf4\xff\xfd\x06")  # what Ctrl-C sends: DO TIMING-MARK
+        while not hugo.received.endswith(b"\xff\xfc\x06"):
+            assert await hugo.more()
+        hugo.send(b"Hugo\r\0")
+        await hugo.until(b"You are Hugo.")
 
     @gen_test
     async def test_a_pipe_says_its_last_line_without_a_newline_and_gets_its_answers(self):

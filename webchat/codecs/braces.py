@@ -100,7 +100,6 @@ class BraceDecoder:
     def end(self) -> list[BraceInput]:
         """Take note that the input has ended, and with it the last message."""
         rest = self._buffer + self._utf8.decode(b"", final=True)
-        self._utf8.reset()
         self._keep("")
         skipped, self._skipping = self._skipping, False
         if skipped or not rest:
@@ -174,7 +173,7 @@ class BraceDecoder:
             return
         body = message.removesuffix("\n").removesuffix("\r")
         yield _parse_message(body)
-        if self.ending and body.strip() and body.endswith("\n"):
+        if self.ending and body.endswith("\n"):
             yield Quit()  # a blank line followed in the same segment
 
 

@@ -76,7 +76,7 @@ class LineDecoder:
         self._telnet = Telnet()
         self._protocol_check = ProtocolCheck()
         self._buffer = bytearray()
-        self._segments = 0  # of the unfinished line
+        self._segments = 0  # of the unfinished line, as long as no newline has been sent
         self._uses_newlines = False
         self._has_ended_by_silence = False
         self._skipping = False
@@ -129,9 +129,7 @@ class LineDecoder:
                 self.ending = LF if match[0] == LF else CRLF
             yield from self._complete(bytes(self._buffer[at : match.start()]))
             at = match.end()
-        if at:
-            del self._buffer[:at]
-            self._segments = 1 if self._buffer else 0
+        del self._buffer[:at]
         if len(self._buffer) > self._limit:
             if not self._skipping:
                 yield Overlong()

@@ -12,8 +12,9 @@ from webchat.chat.hub import PRESENCE_DELAY, Hub
 from webchat.codecs import braces
 from webchat.codecs.commands import ListUsers, Quit
 from webchat.codecs.stream_input import OtherProtocol, Overlong
-from webchat.gateways.tcp import CallLater, Connection, TCPDoor, Timer
+from webchat.gateways.tcp import CallLater, Connection, TCPDoor
 from webchat.net.outbox import Outbox
+from webchat.net.timers import Timer
 
 FRAME_GAP = 0.05
 """Seconds between two messages to a client that can tell them apart by time alone."""

@@ -11,7 +11,7 @@ import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Generic, Protocol
+from typing import Any, Generic
 
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.tcpserver import TCPServer
@@ -25,6 +25,7 @@ from webchat.codecs.stream_input import ItemT, StreamDecoder
 from webchat.net.accept import PatientAccept
 from webchat.net.errors import ProtocolViolation
 from webchat.net.outbox import Outbox, SendQueue
+from webchat.net.timers import Timer
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,6 @@ PEER_CLOSE_TIME = 1.0
 
 ITEMS_PER_TURN = 16
 """Items of one segment that are handled before the other connections get their turn."""
-
-
-class Timer(Protocol):
-    """What `call_later` returns."""
-
-    def cancel(self) -> None: ...
 
 
 CallLater = Callable[[float, Callable[[], None]], Timer]
@@ -83,7 +78,10 @@ class TCPDoor(PatientAccept, TCPServer):
             self.connections.discard(connection)
 
     async def drain(self, reason: str) -> None:
-        """Accept no more connections, tell every peer the reason, and return when all connections have ended."""
+        """Accept no more connections, tell every peer the reason, and return when all connections have ended.
+
+        Peers that keep their side open are waited for no longer than twice the close time.
+        """
         self.stop()
         for connection in list(self.connections):
             connection.close(reason)
@@ -174,8 +172,8 @@ class Connection(Generic[ItemT]):
         try:
             data = await self._read(self.decoder.idle_after)
         except StreamClosedError as error:
-            ended_by_peer = not self.closing and not error.real_error
-            if ended_by_peer and (items := self.decoder.end()):
+            was_reset = error.real_error is not None
+            if not was_reset and (items := self.decoder.end()):
                 return items  # the next read raises again
             raise
         if data is None:

@@ -232,8 +232,6 @@ class SendQueue:
             self._drained = None
 
     def _overflow(self, reason: str) -> None:
-        if self.closed:
-            return
         # Not called from here: it may send to others, in the middle of a flush.
         self._outbox.call_soon(self._on_overflow, reason)
         self.close()

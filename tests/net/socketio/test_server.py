@@ -77,6 +77,26 @@ class ConnectTest(SocketTest):
         self.assertEqual(await client.receive_str(), '42["news"]')
 
 
+class BoundTest(SocketTest):
+    options = {"max_queue": 10_000}
+
+    @online
+    async def test_what_is_sent_to_a_client_whose_handler_decides_is_bounded(self):
+        reached = asyncio.Event()
+
+        @self.server.event
+        async def connect(sid, environ):
+            for _ in range(12):
+                await self.server.emit("early", "x" * 1000, to=sid)
+            reached.set()
+            await asyncio.Event().wait()
+
+        client = await self.open_websocket()
+        await client.send_str("40")
+        await reached.wait()
+        self.assertEqual((await self.closed(client))[1], "more than 10000 bytes are waiting for the connect handler")
+
+
 class HeartbeatTest(SocketTest):
     options = {"ping_interval": 0.1}
 
@@ -159,6 +179,36 @@ class SendTest(SocketTest):
         self.assertEqual(self.server.rooms(bob.sid), [bob.sid, "room"])
         await self.server.close_room("room")
         self.assertEqual(self.server.rooms(bob.sid), [bob.sid])
+
+    @online
+    async def test_rooms_are_for_those_who_are_connected(self):
+        with self.assertRaises(ValueError):
+            await self.server.enter_room("nobody", "room")
+        client = await self.join()
+        with self.assertRaises(ValueError):
+            await self.server.enter_room("nobody", "room")
+        await self.server.enter_room(client.sid, client.sid)
+        await self.server.leave_room("nobody", "room")
+        await self.server.leave_room(client.sid, "never entered")
+        await self.server.close_room("never opened")
+        self.assertEqual(self.server.rooms(client.sid), [client.sid])
+        self.assertEqual(self.server.rooms("nobody"), [])
+        await self.server.emit("nobody there", to="nobody")
+        await self.server.emit("nobody there", namespace="/empty")
+
+    @online
+    async def test_a_callback_may_be_a_coroutine_and_everybody_asked_gets_an_id(self):
+        clients, answers = [await self.join() for _ in range(2)], []
+
+        async def answered(answer):
+            answers.append(answer)
+
+        await self.server.emit("question", callback=answered)
+        for client in clients:
+            self.assertEqual(await client.receive_str(), '421["question"]')
+            await client.send_str(f'431["{client.sid}"]')
+        await self.until(lambda: len(answers) == 2)
+        self.assertEqual(set(answers), {client.sid for client in clients})
 
     @online
     async def test_acknowledgements_reach_the_callback_once(self):

@@ -295,7 +295,8 @@ class WebSocket:
         self._silent = False
         if not read.cancelled() and read.exception() is None:
             self._messages = self._reader.receive(read.result())
-        self._wake()
+        if (changed := self._changed) is not None and not changed.done():  # `_wake`, without the call
+            changed.set_result(None)
 
     def _wake(self) -> None:
         if self._changed is not None and not self._changed.done():

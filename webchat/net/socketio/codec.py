@@ -62,7 +62,7 @@ class PacketCodec:
         self._is_text = packet_class is socketio.packet.Packet
         json = packet_class.json if self._is_text else engineio.json
         own = json is not engineio.json
-        self._loads: Callable[[str], Any] = json.loads if own else _loads
+        self._loads: Callable[[str], Any] = json.loads if own else _decode_json
         self._dumps: Callable[[Any], bytes] = _dumper(json) if own else _dumps
 
     def encode(self, kind: int, namespace: str, data: Any = None, id: int | None = None) -> bytes:
@@ -118,13 +118,25 @@ class PacketCodec:
     def _payload(self, text: str, start: int) -> Any:
         if start == len(text):
             return None
+        payload = text[start:]
         try:
-            data = self._loads(text[start:])
+            data = self._loads(payload)
         except (ValueError, RecursionError):
-            raise ProtocolViolation("malformed JSON") from None
+            data = self._repaired(payload)
         if text.count("[") + text.count("{") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
             raise ProtocolViolation("JSON nested too deeply")
         return data
+
+    def _repaired(self, payload: str) -> Any:
+        """Decode JSON in which half of a surrogate pair stands, as of an emoji that was cut in two: it is U+FFFD here.
+
+        JavaScript sends such strings. Raises ProtocolViolation if something else is wrong.
+        """
+        repaired = _ESCAPE.sub(lambda escape: "\\ufffd" if len(escape[0]) == 6 else escape[0], payload)
+        try:
+            return self._loads(repaired)
+        except (ValueError, RecursionError):
+            raise ProtocolViolation("malformed JSON") from None
 
     def _decode_foreign(self, data: Any) -> SocketIOPacket:
         try:
@@ -204,17 +216,6 @@ def _depth(data: Any) -> int:
 
 _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
-
-
-def _loads(text: str) -> Any:
-    try:
-        return _decode_json(text)
-    except ValueError:
-        # JavaScript lets half of a surrogate pair through, as its users' broken emoji; we pass on U+FFFD for it.
-        repaired = _ESCAPE.sub(lambda escape: "\\ufffd" if len(escape[0]) == 6 else escape[0], text)
-        if repaired == text:
-            raise
-        return _decode_json(repaired)
 
 
 def _dumps(data: Any) -> bytes:

@@ -7,7 +7,7 @@ from webchat.net.socketio.client import Socket, SocketState
 from webchat.net.socketio.codec import EVENT, PacketCodec
 
 
-class Encoder(Protocol):
+class EmitServer(Protocol):
     """What the manager needs of its server."""
 
     codec: PacketCodec
@@ -64,9 +64,9 @@ class Manager:
 
     def __init__(self) -> None:
         self.namespaces: dict[str, Namespace] = {}
-        self._server: Encoder
+        self._server: EmitServer
 
-    def set_server(self, server: Encoder) -> None:
+    def set_server(self, server: EmitServer) -> None:
         """Called once, by the server."""
         self._server = server
 
