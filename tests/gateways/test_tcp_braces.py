@@ -226,6 +226,21 @@ class WithoutNewlines(DoorTest):
         await ada.until("{ALL}Hugo: Zoë\n")
 
     @gen_test
+    async def test_a_connection_that_ends_leaves_no_timer_behind(self):
+        ada = await self.bracer(self.port, "ada")
+        hugo = await self.connect(self.port)
+        hugo.send("{REGISTER}Hugo")
+        await hugo.until("{Hugo}Welcome, Hugo!")
+        self.end_gap()  # the list is written, and has to be checked later
+        await hugo.until("{CLIENTS}ada|Hugo")
+        assert self.timers.pending_for(FRAME_GAP)
+        ending = [connection.task for connection in self.doors[0].connections]
+        hugo.reset()
+        ada.reset()
+        await asyncio.wait(ending)
+        assert not self.timers.pending
+
+    @gen_test
     async def test_a_blank_segment_ends_the_connection(self):
         ada, hugo = await self.bracer(self.port, "ada"), await self.bare("Hugo")
         await ada.until("{ALL}Hugo has joined the chat!\n")
