@@ -54,7 +54,10 @@ class Receiver(Protocol):
     """Takes over a WebSocket from the application."""
 
     async def receive(self, message: str | bytes) -> None:
-        """Take one message; the next one is read when this has returned."""
+        """Take one message; the next one is read when this has returned.
+
+        Raises ProtocolViolation, which closes the connection with its status and reason.
+        """
 
     async def disconnected(self, code: int, reason: str) -> None:
         """The connection is over; called once. `code` is 1006 if it was lost."""
@@ -207,6 +210,10 @@ class WebSocket:
                     await self._change()
         except Disconnected:
             pass
+        except ProtocolViolation as violation:
+            code = violation.status
+            self._over(code, str(violation))
+            self.close(code, str(violation))
         except asyncio.CancelledError:
             self._drop()
             raise
