@@ -11,13 +11,13 @@ application stays around for an idle connection.
 """
 
 import asyncio
-import base64
 import binascii
 import hashlib
 import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Protocol
 
 from tornado.http1connection import HTTP1Connection
@@ -77,8 +77,8 @@ def is_handshake(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
     return (
         start_line.method == "GET"
         and "Upgrade" in headers
-        and "websocket" in _tokens(headers, "Upgrade")
-        and "upgrade" in _tokens(headers, "Connection")
+        and "websocket" in _tokens(headers["Upgrade"])
+        and "upgrade" in _tokens(headers.get("Connection", ""))
     )
 
 
@@ -86,7 +86,7 @@ class WebSocket:
     """One connection, from the handshake's request to the end."""
 
     __slots__ = (
-        "__weakref__", "_burst", "_changed", "_closing", "_connected", "_connection", "_disconnect", "_host",
+        "__weakref__", "_burst", "_changed", "_closing", "_connected", "_connection", "_disconnect", "_host", "_key",
         "_messages", "_queue", "_read", "_reader", "_receiver", "_refusal", "_response", "_scope", "_silent", "_stream",
         "_timer", "send_frame",
     )
@@ -94,13 +94,16 @@ class WebSocket:
     def __init__(self, host: AppHost, connection: HTTP1Connection, scope: Scope, headers: HTTPHeaders):
         scope["type"] = "websocket"
         scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
-        scope["subprotocols"] = [word.strip() for word in headers.get("Sec-WebSocket-Protocol", "").split(",") if word]
+        scope["subprotocols"] = []
+        if "Sec-WebSocket-Protocol" in headers:
+            scope["subprotocols"] = [word.strip() for word in headers["Sec-WebSocket-Protocol"].split(",") if word]
         scope["extensions"] = {"websocket.http.response": {}, EXTENSION: self}
         del scope["method"]
         self.send_frame: Callable[[bytes], None]  # there once the handshake has been accepted
         self._host = host
         self._scope = scope
-        self._refusal = _refusal(headers)
+        self._key = headers.get("Sec-WebSocket-Key", "")
+        self._refusal = _refusal(headers.get("Sec-WebSocket-Version"), self._key)
         self._connection: HTTP1Connection | None = connection  # until the handshake is answered with 101
         self._response: Response | None = None  # if it is answered with something else
         self._connected = False  # the application has received its first event
@@ -241,7 +244,7 @@ class WebSocket:
 
     def _accept(self, event: Message) -> None:
         assert self._connection is not None
-        head = _switching_protocols(self._scope, event)
+        head = _switching_protocols(self._key, event)
         stream = self._connection.detach()
         self._connection = None
         stream.set_nodelay(True)
@@ -422,33 +425,36 @@ class WebSocket:
         self._wake()
 
 
-def _tokens(headers: HTTPHeaders, name: str) -> list[str]:
-    return [word.strip().lower() for word in headers.get(name, "").split(",")]
+@lru_cache(100)
+def _tokens(value: str) -> frozenset[str]:
+    """The words of a header, in lower case; most clients send the same ones."""
+    return frozenset(word.strip().lower() for word in value.split(","))
 
 
-def _refusal(headers: HTTPHeaders) -> tuple[int, *tuple[tuple[bytes, bytes], ...]] | None:
+def _refusal(version: str | None, key: str) -> tuple[int, *tuple[tuple[bytes, bytes], ...]] | None:
     """The status and headers with which a malformed handshake is answered (RFC 6455 sections 4.2.1 and 4.4)."""
-    if headers.get("Sec-WebSocket-Version") != "13":
+    if version != "13":
         return 426, (b"sec-websocket-version", b"13")
     try:
-        nonce = base64.b64decode(headers.get("Sec-WebSocket-Key", ""), validate=True)
-    except (binascii.Error, ValueError):
+        nonce = binascii.a2b_base64(key, strict_mode=True)
+    except ValueError:  # binascii.Error is one, too
         nonce = b""
     return None if len(nonce) == 16 else (400,)
 
 
-def _switching_protocols(scope: Scope, event: Message) -> bytes:
+def _switching_protocols(key: str, event: Message) -> bytes:
     """The answer that accepts a handshake. Raises ValueError if a header of the application contains a line break."""
-    key = next(value for name, value in scope["headers"] if name == b"sec-websocket-key")
+    digest = hashlib.sha1(key.encode() + GUID).digest()
     lines = [
         b"HTTP/1.1 101 Switching Protocols",
         b"Upgrade: websocket",
         b"Connection: Upgrade",
-        b"Sec-WebSocket-Accept: " + base64.b64encode(hashlib.sha1(key + GUID).digest()),
+        b"Sec-WebSocket-Accept: " + binascii.b2a_base64(digest, newline=False),
     ]
     if event.get("subprotocol"):
         lines.append(b"Sec-WebSocket-Protocol: " + event["subprotocol"].encode("latin-1"))
-    lines += [name + b": " + value for name, value in event.get("headers") or ()]
+    if event.get("headers"):
+        lines += [name + b": " + value for name, value in event["headers"]]
     head = b"\r\n".join([*lines, b"", b""])
     if head.count(b"\r") != len(lines) + 1 or head.count(b"\n") != len(lines) + 1 or b"\0" in head:
         raise ValueError("a header contains a line break")
