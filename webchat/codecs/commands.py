@@ -78,7 +78,7 @@ def usage() -> str:
 def without_own_name(line: str, own: str) -> str:
     """The line without a leading `name:` that repeats the sender's own; home-made clients send it with every line."""
     prefix, colon, text = line.partition(":")
-    if colon and 0 < len(prefix.strip()) <= 2 * names.LONGEST and names.key(prefix) == names.key(own):
+    if colon and 0 < len(prefix.strip()) <= 2 * names.MAX_NAME_LENGTH and names.key(prefix) == names.key(own):
         return text.removeprefix(" ")
     return line
 

@@ -30,6 +30,12 @@ from webchat.chat.events import (
     Welcome,
 )
 
+__all__ = [  # with the commands, events and errors that clients get from here
+    "COMMAND_NAMES", "MAX_REQUEST", "BadMessage", "ChatError", "ChatMessage", "Command", "Event", "Join", "Joined",
+    "Login", "Notice", "Part", "Presence", "Say", "Tell", "Welcome", "acknowledgement", "command", "error_answer",
+    "event", "joined", "payload", "request",
+]
+
 MAX_REQUEST = 64 * 1024
 """Bytes of a request: 4,096 characters, each escaped as a surrogate pair, and some reserve."""
 

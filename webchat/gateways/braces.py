@@ -8,12 +8,13 @@ from tornado.iostream import IOStream
 
 from webchat.chat.errors import BadMessage, TooLong
 from webchat.chat.events import Login, Rename
-from webchat.chat.hub import GATHERING, Hub
+from webchat.chat.hub import PRESENCE_DELAY, Hub
 from webchat.codecs import braces
 from webchat.codecs.commands import ListUsers, Quit
 from webchat.codecs.stream_input import OtherProtocol, Overlong
-from webchat.gateways.tcp import CallLater, Connection, TCPDoor, Timer
+from webchat.gateways.tcp import CallLater, Connection, TCPDoor
 from webchat.net.outbox import Outbox
+from webchat.net.timers import Timer
 
 FRAME_GAP = 0.05
 """Seconds between two messages to a client that can tell them apart by time alone."""
@@ -173,7 +174,7 @@ class BraceConnection(Connection[braces.BraceInput]):
         If they leave before that, neither event is announced, and nothing else would correct the list.
         """
         if self._roster_check is None and self.hub.people.presence.pending:
-            self._roster_check = self.door.call_later(GATHERING, self._check_roster)
+            self._roster_check = self.door.call_later(PRESENCE_DELAY, self._check_roster)
 
     def _check_roster(self) -> None:
         self._roster_check = None

@@ -11,7 +11,7 @@ import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Generic, Protocol
+from typing import Any, Generic
 
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.tcpserver import TCPServer
@@ -25,6 +25,7 @@ from webchat.codecs.stream_input import ItemT, StreamDecoder
 from webchat.net.accept import PatientAccept
 from webchat.net.errors import ProtocolViolation
 from webchat.net.outbox import Outbox, SendQueue
+from webchat.net.timers import Timer
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,6 @@ PEER_CLOSE_TIME = 1.0
 
 ITEMS_PER_TURN = 16
 """Items of one segment that are handled before the other connections get their turn."""
-
-
-class Timer(Protocol):
-    """What `call_later` returns."""
-
-    def cancel(self) -> None: ...
 
 
 CallLater = Callable[[float, Callable[[], None]], Timer]
