@@ -90,7 +90,7 @@ class WebSocketWire:
             case commands.Quit():
                 await self._socket.close()
             case _:
-                raise Refused("Over a WebSocket the name cannot be changed; /quit, and log in again with the other name.")
+                raise Refused("Over a WebSocket the name cannot be changed; /quit, and log in with the other name.")
 
     async def deliver(self, line: str) -> None:
         await self.send(line)  # the server acknowledges each request
