@@ -111,6 +111,15 @@ class TestPrivateMessages:
         assert [text for text, _ in session.refused] == ["one", "two"]
         assert session.delivered == []
 
+    def test_a_refusal_belongs_to_its_own_message_only(self, session):
+        session.link.send("ada", "one\ntwo")
+        session.hears("{ada}one\n{CLIENTS}\n")
+        session.says("{ALL}A message needs some text.", "{CLIENTS}Hugo|ada")
+        session.hears("{ada}two\n{CLIENTS}\n")
+        session.says("{CLIENTS}Hugo|ada")
+        until(lambda: session.delivered == ["two"], "the second message is delivered")
+        assert [text for text, _ in session.refused] == ["one"]
+
     def test_what_the_server_says_after_a_refusal_is_shown(self, session):
         session.link.send("nobody", "psst")
         session.says("{ALL}Nobody of that name is here.", "{ALL}The server is going down.", "{CLIENTS}Hugo|ada")
