@@ -30,7 +30,7 @@ from webchat.gateways import monitoring, pages
 from webchat.gateways.braces import BraceDoor
 from webchat.gateways.lines import LineDoor
 from webchat.gateways.monitoring import Metrics
-from webchat.gateways.socketio import SocketIOChat
+from webchat.gateways.socketio import SocketIODoor
 from webchat.gateways.websocket import WebSocketDoor
 from webchat.net import asgi
 from webchat.net.engineio.websocket_only import websocket_only
@@ -73,6 +73,7 @@ class Server:
         self.backplane = _backplane(config)
         self.hub = Hub(known, self.backplane, loop, history=config.history, message_rate=config.message_rate,
                        capacity=config.max_connections)
+        self.backplane.attach(self.hub)
         self.outbox = Outbox()
         await self.backplane.start()
         openings = {
@@ -126,7 +127,7 @@ class Server:
         socketio_app = ASGIApp(self._socketio)
         if config.workers > 1:
             socketio_app = websocket_only(socketio_app)
-        self._chat = SocketIOChat(self.hub, self._socketio, proxies)
+        self._chat = SocketIODoor(self.hub, self._socketio, proxies)
         self._websocket = WebSocketDoor(self.hub, self.outbox, origins, proxies)
         metrics = self._metrics()
         socketio_mount = asgi.Mount(socketio_app, outbox=self.outbox, max_body_size=MAX_BODY,

@@ -1,8 +1,8 @@
-"""The TCP doors in a process of their own, for tests that drive real programs.
+"""The TCP doors in a process of their own, for tests that run real programs.
 
     python -m tests.gateways.standalone [DESCRIPTORS]
 
-Prints the ports of the lines and of the braces door; ends with its standard input.
+Prints the ports of the lines door and of the braces door; ends when its standard input has something to read, or ends.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ async def main(descriptors: int | None = None) -> None:
 
 
 class Doors:
-    """A running process: its ports, its pid, and after its end what it complained about."""
+    """A running process: its ports and, after its end, what it wrote to standard error."""
 
     def __init__(self, process: subprocess.Popen):
         self.process = process
