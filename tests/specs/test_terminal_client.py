@@ -41,5 +41,3 @@ def test_a_line_that_is_being_typed_stays_intact_while_others_speak(chat_server)
             writer.sees(f"chatterbox: interruption {number}")
         writer.types("\r")
         assert other.hear("writer: ") == "writer: this is one line"
-
-

@@ -96,8 +96,35 @@ class TestPrivateMessages:
         assert session.delivered == []
         session.hears("{CLIENTS}\n")
         session.says("{ALL}Nobody of that name is here.", "{CLIENTS}Hugo|ada|bob")
-        session.is_up_to_date()
+        until(lambda: session.refused or session.delivered, "the message is settled")
         assert (session.delivered, session.refused) == ([], [("psst", "Nobody of that name is here.")])
+
+    def test_the_list_requested_with_a_refused_message_does_not_show_that_the_next_one_is_delivered(self, session):
+        session.link.send("nobody", "one\ntwo")
+        session.hears("{nobody}one\n{CLIENTS}\n")
+        session.says("{ALL}Nobody of that name is here.")
+        session.is_up_to_date()
+        session.says("{CLIENTS}Hugo|ada")
+        session.hears("{nobody}two\n{CLIENTS}\n")
+        session.says("{ALL}Nobody of that name is here.", "{CLIENTS}Hugo|ada")
+        until(lambda: len(session.refused) == 2, "both messages are refused")
+        assert [text for text, _ in session.refused] == ["one", "two"]
+        assert session.delivered == []
+
+    def test_a_refusal_belongs_to_its_own_message_only(self, session):
+        session.link.send("ada", "one\ntwo")
+        session.hears("{ada}one\n{CLIENTS}\n")
+        session.says("{ALL}A message needs some text.", "{CLIENTS}Hugo|ada")
+        session.hears("{ada}two\n{CLIENTS}\n")
+        session.says("{CLIENTS}Hugo|ada")
+        until(lambda: session.delivered == ["two"], "the second message is delivered")
+        assert [text for text, _ in session.refused] == ["one"]
+
+    def test_what_the_server_says_after_a_refusal_is_shown(self, session):
+        session.link.send("nobody", "psst")
+        session.says("{ALL}Nobody of that name is here.", "{ALL}The server is going down.", "{CLIENTS}Hugo|ada")
+        until(lambda: session.refused, "the message is refused")
+        assert session.received == ["The server is going down."]
 
     def test_the_requested_list_shows_that_a_message_is_delivered(self, session):
         session.link.send("ada", "psst")

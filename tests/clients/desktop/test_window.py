@@ -3,12 +3,8 @@
 import signal
 import socket
 
-import pytest
-
 from tests.clients.desktop.window_user import ConnectionState, LinkTimes, QApplication, Qt, QTest, until
 from tests.program import Program
-
-pytestmark = pytest.mark.usefixtures("app")
 
 
 class TestConnecting:
@@ -247,8 +243,7 @@ class TestFailures:
 
 
 class TestAttention:
-    def test_messages_that_arrive_while_another_window_is_active_are_counted_in_the_title(
-            self, server, open_window, monkeypatch):
+    def test_messages_are_counted_in_the_title_while_another_window_is_active(self, server, open_window, monkeypatch):
         calls = []
         monkeypatch.setattr(QApplication, "alert", calls.append)
         busy, other = open_window(server.braces_port, "busy").connects(), open_window(server.braces_port, "elsewhere")

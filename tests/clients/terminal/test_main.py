@@ -99,7 +99,7 @@ class TestTalking:
             guest.enters("once")
             ear.hear("forgetful: once")
             guest.enters("/login Sue not-the-password")
-            guest.sees("-!- That name")
+            guest.sees("-!- .*password")
             guest.sees("forgetful>")
             guest.types("\x1b[A")
             guest.sees("once")

@@ -89,6 +89,7 @@ class BraceLink(QObject):
         self._names: tuple[str, ...] = ()
         self._queue: deque[OutgoingMessage] = deque()
         self._in_flight: OutgoingMessage | None = None
+        self._refusal: str | None = None  # of the private message in flight
         self._socket = QTcpSocket(self)
         self._socket.connected.connect(self._register)
         self._socket.readyRead.connect(self._read)
@@ -170,7 +171,7 @@ class BraceLink(QObject):
             if changed:
                 self._socket.write(braces.request_users())
             else:
-                self._settle(sent)
+                self._settle(sent, self._refusal)
 
     def _handle_message(self, message: braces.ReceivedMessage) -> None:
         self.received.emit(message)
@@ -181,10 +182,12 @@ class BraceLink(QObject):
     def _handle_sentence(self, line: braces.ServerLine) -> None:
         if self.state is ConnectionState.CONNECTING:
             self._login_refused(line.text)
-        elif self._in_flight and not braces.is_presence(line.text):
+        elif not self._in_flight or self._refusal or braces.is_presence(line.text):
+            self.received.emit(line)
+        elif self._in_flight.to == ALL:
             self._settle(self._in_flight, line.text)
         else:
-            self.received.emit(line)
+            self._refusal = line.text  # the list is still to come, and must not count for the next message
 
     # Sending, one message after the other.
 
@@ -202,7 +205,7 @@ class BraceLink(QObject):
 
     def _settle(self, message: OutgoingMessage, refusal: str | None = None) -> None:
         """End the wait for the message in flight. `refusal` is the server's reason for not delivering it."""
-        self._in_flight = None
+        self._in_flight = self._refusal = None
         if refusal and braces.refusal_code(refusal) == SLOW_DOWN_CODE:
             self._queue.appendleft(message)
             self._start(self._slow_down_timer, self._times.slow_down)
@@ -262,7 +265,7 @@ class BraceLink(QObject):
         self._socket.abort()
         self._socket.blockSignals(False)
         unsent = [*filter(None, [self._in_flight]), *self._queue]
-        self._in_flight = None
+        self._in_flight = self._refusal = None
         self._queue.clear()
         if unsent:
             self.returned.emit(unsent)
