@@ -88,7 +88,7 @@ class TestChanges:
     def test_an_account_that_is_not_there_is_said_so(self, accounts, command):
         add(accounts, "ada")
         result = accounts(command, "bob", input="x\nx\n")
-        assert result.exit_code == 1 and "has no account of the name bob." in result.output
+        assert result.exit_code == 1 and "has no account named bob." in result.output
 
     def test_comments_and_order_stay(self, accounts, path):
         add(accounts, "ada")
