@@ -62,7 +62,7 @@ class Worker:
     """One of the workers, through all its restarts.
 
     While no process runs, `pid` is None and `start_at` is the time of the next start. `doors` is None until a process
-    has reported that its doors are open; `report` is the pipe on which it will do so.
+    has reported that its doors are open.
     """
 
     def __init__(self, number: int, timing: WorkerTiming, clock: Clock):
@@ -70,15 +70,14 @@ class Worker:
         self.pid: int | None = None
         self.start_at: float | None = None
         self.doors: list[str] | None = None
-        self.report: int | None = None
         self.delay = timing.restart_delay
         self._timing = timing
         self._clock = clock
         self._started = 0.0
 
     def start(self, work: Work, parent_pipe: tuple[int, int]) -> int:
-        """Start a process. Returns the descriptor from which its report can be read."""
-        self.report, report_to = os.pipe()
+        """Start a process. Returns the pipe on which it will report its doors."""
+        report, report_to = os.pipe()
         self._started, self.start_at = self._clock(), None
         sys.stdout.flush()
         sys.stderr.flush()
@@ -86,16 +85,13 @@ class Worker:
         if self.pid == 0:
             _run_worker(work, report_to, parent_pipe)
         os.close(report_to)
-        return self.report
+        return report
 
-    def read_report(self) -> None:
-        """Read the doors that the process has opened: nothing, if it ended before. Closes the pipe."""
-        if self.report is None:
-            return
-        if written := os.read(self.report, 65536):
+    def read_report(self, report: int) -> None:
+        """Read the doors that a process has opened from its pipe, if it has, and close the pipe."""
+        if written := os.read(report, 65536):
             self.doors = json.loads(written)
-        os.close(self.report)
-        self.report = None
+        os.close(report)
 
     def reap(self) -> int | None:
         """Return the exit status of the process if it has just ended, and schedule the next start.
@@ -179,7 +175,7 @@ class Supervisor:
                     self._handle_signal(number)
             else:
                 self._selector.unregister(key.fd)
-                key.data.read_report()
+                key.data.read_report(key.fd)
                 self._announce()
 
     def _handle_signal(self, number: int) -> None:

@@ -230,7 +230,7 @@ class TestAFailedLoginLeavesNoConnectionBehindThatHearsEverythingASecondTime:
             client.connect()
             answer = client.ask("connected", username="Sue", password="wrong")
             assert (answer["ok"], answer["code"]) == (False, "bad-credentials")
-            client.turned_out()
+            client.disconnected()
 
     def talk_to(self, name: str, speaker: Stock) -> None:
         speaker.ask("message", message="to everyone")
