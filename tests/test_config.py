@@ -67,6 +67,14 @@ class TestRefusals:
         file = toml("lines-port = true")
         assert refusal(file=file) == f"lines-port in {file} must be a whole number, not True."
 
+    @pytest.mark.parametrize(("line", "kind"), [
+        ("message-rate = true", "a number"), ("host = 3", "text"), ("accounts = 1", "a file's path"),
+        ("allow-origin = [1]", "an origin such as https://chat.example"),
+    ])
+    def test_a_line_of_the_file_with_a_value_of_another_type(self, toml, line, kind):
+        file = toml(line)
+        assert refusal(file=file).startswith(f"{line.partition(' ')[0]} in {file} must be {kind}, not ")
+
     def test_a_setting_that_does_not_exist_with_the_most_similar_one_that_does(self, toml):
         assert refusal(file=toml("line-port = 1")).endswith("sets 'line-port', which is no setting; lines-port?")
 

@@ -135,6 +135,19 @@ class TestPrograms:
         assert main(["probe", "--port"]) == 1
         assert printed(capsys) == "Option '--port' requires an argument.\n"
 
+    @pytest.mark.parametrize("interruption", [KeyboardInterrupt, click.Abort])
+    def test_end_with_status_130_when_they_are_interrupted(self, monkeypatch, interruption, capsys):
+        @click.command()
+        def interrupted():
+            raise interruption
+
+        module = ModuleType("probe")
+        module.main = interrupted
+        monkeypatch.setitem(sys.modules, "probe", module)
+        monkeypatch.setitem(cli.commands, "probe", Program("probe", "probe", ""))
+        assert main(["probe"]) == 130
+        assert printed(capsys).strip() == ""
+
     def test_say_what_to_install_if_pyqt5_is_missing(self, monkeypatch, capsys):
         monkeypatch.setitem(cli.commands, "probe", Program("probe", "PyQt5.missing", ""))
         assert main(["probe"]) == 1
