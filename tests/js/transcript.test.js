@@ -126,6 +126,7 @@ describe("linkify", () => {
     assert.deepEqual(linkify(brackets), [
       { text: "https://example.org/", href: "https://example.org/" }, { text: ")".repeat(4000) },
     ]);
-    assert.deepEqual(links("http://".repeat(600)), []);
+    const schemes = "http://".repeat(600);
+    assert.deepEqual(links(schemes).map(({ text }) => text), [schemes]);
   });
 });
