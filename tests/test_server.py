@@ -31,7 +31,7 @@ def refusal(*flags: str) -> str:
     return err
 
 
-def test_one_line_announces_each_door_with_an_address_that_accepts():
+def test_one_line_announces_each_door_with_its_address():
     with Program() as server:
         ports = [server.port, server.lines_port, server.braces_port]
         for line, port in zip(server.announced, ports, strict=True):
