@@ -51,7 +51,11 @@ class Stock:
     def disconnected(self) -> None:
         """Wait until the server has closed the connection."""
         self.hear("disconnect", reason="server disconnect")
-        self._run(self._client.eio.wait())
+        self._run(self._other_tasks())
+
+    async def _other_tasks(self) -> None:
+        """Wait until the client does nothing any more; only then can it connect again."""
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
 
     def login(self, username: str, password: str = "") -> str:
         """Connect and log in. Returns the name as others see it."""
