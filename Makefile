@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 processes ?= 3
 
 # Each of these is covered wholly: every line, and both ways of every branch.
-covered := webchat/chat/*,webchat/codecs/*,webchat/net/frames.py,webchat/net/outbox.py
+covered := webchat/chat/**/*.py,webchat/codecs/**/*.py,webchat/net/frames.py,webchat/net/outbox.py
 
 .PHONY: check style types test coverage
 

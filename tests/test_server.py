@@ -11,6 +11,7 @@ import sys
 import urllib.request
 
 import pytest
+import socketio
 import websockets
 
 from tests.program import PATIENCE, ROOT, LineClient, Program, free_ports
@@ -96,6 +97,19 @@ def test_stopping_waits_until_clients_have_received_what_was_queued_for_them_and
         for writer in (to_server, bobs):
             writer.close()
         await stopping
+
+    asyncio.run(asyncio.wait_for(scenario(), PATIENCE))
+
+
+def test_stopping_disconnects_socket_io_clients():
+    async def scenario() -> None:
+        server, config = await start()
+        client, disconnected = socketio.AsyncClient(reconnection=False, handle_sigint=False), asyncio.Event()
+        client.on("disconnect", lambda reason: disconnected.set())
+        await client.connect(f"http://127.0.0.1:{config.port}", auth={"username": "ada"}, transports=["websocket"])
+        await server.stop()
+        await disconnected.wait()
+        await client.wait()
 
     asyncio.run(asyncio.wait_for(scenario(), PATIENCE))
 

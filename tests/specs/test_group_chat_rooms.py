@@ -167,7 +167,7 @@ class TestTalking:
                 pass
             assert (heard["text"], heard["room"]) == ("done", "Taskmaster")
 
-    def test_whoever_has_left_a_room_hears_it_no_more(self, chat):
+    def test_a_user_who_has_left_a_room_receives_no_more_of_its_messages(self, chat):
         with Member(chat, "Sandy") as sandy, client(chat, "Alex", "Taskmaster") as alex:
             sandy.logs_in().joins("Taskmaster")
             sandy.enters("/part")
@@ -176,7 +176,7 @@ class TestTalking:
                 alex.send(json.dumps({"type": "message", **request}))
             assert "a secret" not in sandy.sees("no secret")
 
-    def test_private_messages_people_and_rooms_have_commands(self, chat):
+    def test_there_are_commands_for_private_messages_people_and_rooms(self, chat):
         with Member(chat, "Sandy") as sandy, client(chat, "Alex", "Taskmaster") as alex:
             sandy.logs_in().joins("Taskmaster")
             sandy.enters("/users")
@@ -191,7 +191,7 @@ class TestTalking:
 
 class TestLeaving:
     @pytest.mark.parametrize("goodbye", ["/quit\r", "\x04"])
-    def test_a_goodbye_ends_the_client_and_tells_the_room(self, chat, goodbye):
+    def test_quit_or_ctrl_d_ends_the_client_and_the_room_is_told(self, chat, goodbye):
         with Member(chat, "Sandy") as sandy, client(chat, "Alex", "Taskmaster") as alex:
             sandy.logs_in().joins("Taskmaster")
             while "Sandy*" not in hear(alex, "presence")["joined"]:
