@@ -8,12 +8,9 @@
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 may_install=yes
-arguments=()
 for argument in "$@"; do
-    case $argument in
-        --no-install) may_install=no ;;
-        *) arguments+=("$argument") ;;
-    esac
+    shift
+    if [ "$argument" = --no-install ]; then may_install=no; else set -- "$@" "$argument"; fi
 done
 . "$top/scripts/environment.sh"
 . "$top/scripts/programs.sh"
@@ -34,6 +31,6 @@ ruff check --quiet . || failed+=("ruff check")
 mypy --no-error-summary || failed+=("mypy")
 node_tests || failed+=("node --test")
 # The tests of one file stay in one process, because they share servers and browsers.
-python -m pytest -q --numprocesses 3 --dist loadfile "${arguments[@]}" || failed+=("pytest")
+python -m pytest -q --numprocesses 3 --dist loadfile "$@" || failed+=("pytest")
 
 [ ${#failed[@]} -eq 0 ] || die "Failed: $(IFS=,; printf '%s' "${failed[*]}")"

@@ -1,9 +1,9 @@
 # Sourced by test.sh after environment.sh: the programs that tests talk to, and the page's own test tools.
 
-# What tests need that pip cannot bring: its name, its Debian package, and the tests that are skipped without it.
+# What tests need and pip cannot install: its name, its Debian package, and the tests that are skipped without it.
 PROGRAMS='
 chromium            chromium            the page in a browser: tests/page, tests/specs, tests/test_all_doors.py
-redis-server        redis-server        several servers as one chat: tests/backplane, tests/test_supervisor.py
+redis-server        redis-server        several servers as one chat: tests/backplane, tests/test_supervisor.py, tests/test_nginx.py
 nginx               nginx               three servers behind a proxy: tests/test_nginx.py
 openssl             openssl             HTTPS: tests/test_server.py, tests/test_nginx.py
 telnet              telnet              telnet: tests/gateways/test_tcp_tools.py, tests/test_all_doors.py
@@ -36,12 +36,12 @@ Noto                fonts-noto-core
 Emoji               fonts-noto-color-emoji
 '
 
-# /usr/sbin, where Debian keeps nginx, is not on everybody's path.
+# /usr/sbin, where Debian installs nginx, is not on the PATH of every user.
 has_program() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; }
 has_library() { [[ $libraries == *"$1 "* ]]; }
 has_font() { [[ $fonts == *"$1"* ]]; }
 
-# A line for each thing that is missing: its Debian package, a tab, and the tests that are skipped without it.
+# Print a line for each thing that is missing: its Debian package, a tab, and the tests that are skipped without it.
 missing() {
     local libraries fonts kind name package tests
     libraries=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null || true)
@@ -76,7 +76,7 @@ apt() {
     DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -o DPkg::Lock::Timeout=120 "$@" </dev/null >&2
 }
 
-# The page's test tools, from npm; Node.js itself comes from PyPI where the machine has none.
+# Install the page's test tools with npm. If the machine has no Node.js, install that from PyPI.
 install_node_modules() {
     local wanted
     if ! command -v npm >/dev/null; then
@@ -92,7 +92,7 @@ install_node_modules() {
     fi
 }
 
-# What is missing now, and the tests that are skipped for it.
+# Name what is missing now, and the tests that are skipped for it.
 report_missing() {
     local lines package tests
     if ! command -v node >/dev/null; then
