@@ -45,6 +45,7 @@ class Program:
 
     def __exit__(self, *_) -> None:
         self.process.terminate()
+        self.process.send_signal(signal.SIGCONT)  # a test may have stopped it
         try:
             self.process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
