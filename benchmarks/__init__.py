@@ -1,1 +1,1 @@
-"""What webchat costs, beside its peers, measured in one run: `python -m benchmarks`."""
+"""What webchat costs compared with other chat servers, measured in one run: `python -m benchmarks`."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: every case, every peer that is installed, a table; with `--plot FILE` a drawing as well."""
+"""Measure every case on every server that is installed, and print a table; with `--plot FILE` draw a chart as well."""
 
 import argparse
 import resource
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import plot, report
-from benchmarks.cases import CASES, CHATS, SWEEP, Case
+from benchmarks.cases import CASES, CHATS, SWEEP, Case, Figure
 from benchmarks.load import Stalled
 from benchmarks.peers import Peer
 from benchmarks.processes import CannotRun, free_port, pin, running
@@ -28,19 +28,19 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
-    parser.add_argument("--repeat", type=int, default=3, help="how often each case is run (3); medians are shown")
-    parser.add_argument("--only", default="", metavar="WORDS", help="only the cases with these words in their names")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw cost against listeners as an SVG file")
+    parser.add_argument("--repeat", type=int, default=3, help="runs of each case (default 3); the table shows medians")
+    parser.add_argument("--only", default="", metavar="WORDS", help="only the cases whose names contain these words")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the cost by number of listeners as an SVG file")
     return parser.parse_args()
 
 
 def _missing(cases: list[Case]) -> set[Peer]:
-    """The peers that this machine does not have; each is named once."""
-    lacking = {peer: peer.lacks() for peer in dict.fromkeys(peer for case in cases for peer in case.peers)}
-    for peer, lack in lacking.items():
-        if lack:
-            _tell(f"skipped: {peer.name}: {lack}")
-    return {peer for peer, lack in lacking.items() if lack}
+    """The servers that cannot run on this machine; the reason is printed once for each."""
+    reasons = {peer: peer.missing() for peer in dict.fromkeys(peer for case in cases for peer in case.peers)}
+    for peer, reason in reasons.items():
+        if reason:
+            _report(f"skipped: {peer.name}: {reason}")
+    return {peer for peer, reason in reasons.items() if reason}
 
 
 def _repeat(case: Case, times: int, missing: set[Peer]) -> Rounds:
@@ -49,16 +49,16 @@ def _repeat(case: Case, times: int, missing: set[Peer]) -> Rounds:
         figures = {}
         for peer in case.peers:
             if peer not in missing:
-                _tell(f"{case.name}: {peer.name} ({number} of {times})")
+                _report(f"{case.name}: {peer.name} ({number} of {times})")
                 try:
                     figures[peer] = _run(case, peer)
                 except (CannotRun, Stalled) as error:
-                    _tell(f"failed: {case.name}: {peer.name}: {error}")
+                    _report(f"failed: {case.name}: {peer.name}: {error}")
         rounds.append(figures)
     return rounds
 
 
-def _run(case: Case, peer: Peer):
+def _run(case: Case, peer: Peer) -> Figure:
     port = free_port()
     with running(peer.command(port), port, peer.environment) as server:
         return case.measure(peer, server)
@@ -69,7 +69,7 @@ def _raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _tell(text: str) -> None:
+def _report(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 

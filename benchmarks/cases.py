@@ -1,4 +1,4 @@
-"""What is measured."""
+"""The cases that are measured."""
 
 import statistics
 import time
@@ -10,18 +10,18 @@ from benchmarks.peers import Peer
 from benchmarks.processes import Process
 
 WARM_UP = 5
-"""Rounds before the clock starts."""
+"""Rounds that are not measured, before those that are."""
 
 SIZE = 64
 """Bytes of a message."""
 
-REST = 3.0
-"""Seconds after the last login in which a server may finish what it put off."""
+SETTLING_TIME = 3.0
+"""Seconds after the last login in which a server may finish its deferred work."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """`cpu` in µs of server time for each delivery, or login; `memory` in KiB for each user; latencies in ms."""
+    """`cpu` is µs of server time for each delivery or login, `memory` KiB for each user; latencies are in ms."""
 
     cpu: float
     memory: float | None = None
@@ -31,7 +31,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class FanOut:
-    """`speakers` say one message each at once, again and again, and everybody hears all of them."""
+    """In each round `speakers` clients send one message each at the same time, and all clients receive all of them."""
 
     listeners: int
     speakers: int
@@ -64,7 +64,7 @@ class FanOut:
 
 @dataclass(frozen=True)
 class Idle:
-    """`users` log in one after the other, and stay silent."""
+    """`users` log in one after the other and send nothing."""
 
     users: int
     peers: tuple[Peer, ...]
@@ -78,8 +78,8 @@ class Idle:
     def measure(self, peer: Peer, server: Process) -> Figure:
         """Raises Stalled."""
         cpu, memory = server.cpu(), server.memory()
-        with Fleet(peer.protocol(), server.port, self.users, together=1) as fleet:
-            deadline = time.monotonic() + REST
+        with Fleet(peer.protocol(), server.port, self.users, batch_size=1) as fleet:
+            deadline = time.monotonic() + SETTLING_TIME
             while time.monotonic() < deadline:
                 fleet.read(0.1)
             return Figure((server.cpu() - cpu) / self.users, (server.memory() - memory) / self.users)
@@ -104,5 +104,7 @@ SWEEP = (
     FanOut(4_000, 1, 12, CHATS[:3]),
     FanOut(10_000, 1, 6, CHATS[:2]),
 )
-"""For the plot: cost against listeners. The peers' chats tell everybody of each login, one message each: their logins
-alone would take half an hour where a peer is left out."""
+"""For the chart: cost by number of listeners.
+
+Some chats send everybody a message for each login; they are left out where the logins alone would take half an hour.
+"""

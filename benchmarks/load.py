@@ -1,4 +1,4 @@
-"""The load: many clients in one process, that log in one after the other and count what they hear."""
+"""The load: many clients in one process, which count the messages that they receive."""
 
 import base64
 import os
@@ -7,26 +7,29 @@ import socket
 import time
 from dataclasses import dataclass
 
-KEY = b"\x37\xfa\x21\x3d"
-PATIENCE = 30.0
-"""Seconds without any delivery after which a server is given up."""
+MASKING_KEY = b"\x37\xfa\x21\x3d"
+
+DELIVERY_TIMEOUT = 30.0
+"""Seconds without any delivery after which a measurement is given up."""
 
 
 class Stalled(Exception):
-    """The server closed a connection, or delivered no more."""
+    """The server closed a connection, or has stopped delivering."""
 
 
 class Protocol:
-    """What one client sends. `answer` is what some of the received bytes call for, if anything."""
+    """What a client sends."""
 
     def login(self, number: int, port: int) -> list[tuple[bytes, bytes]]:
-        """The steps to get in: what to send, and what then has to come back (b"" for nothing)."""
+        """The steps of a login: what to send, and what the reply must contain (b"" for no reply)."""
         raise NotImplementedError
 
     def message(self, text: bytes) -> bytes:
+        """A message to everyone."""
         raise NotImplementedError
 
     def answer(self, received: bytes) -> bytes | None:
+        """The reply to a ping among the received bytes; None without one."""
         return None
 
 
@@ -53,7 +56,7 @@ class SocketIO(Protocol):
 
 
 class Lines(Protocol):
-    """Bare lines; a `*` marks those that are messages."""
+    """Lines of text; those that begin with `*` are messages."""
 
     def login(self, number: int, port: int) -> list[tuple[bytes, bytes]]:
         return [(b"user%d\n" % number, b"")]
@@ -64,32 +67,32 @@ class Lines(Protocol):
 
 @dataclass(frozen=True)
 class Round:
-    """`latencies` (ms) of its deliveries, one for each listener and segment."""
+    """What was delivered in one round. `latencies` are in ms, one for each chunk of bytes that a client received."""
 
     deliveries: int
     latencies: list[float]
 
 
 class Fleet:
-    """Clients of one server, that log in `together` at a time. Closing it closes them."""
+    """Clients of one server, which log in `batch_size` at a time; a context manager that closes them."""
 
-    def __init__(self, protocol: Protocol, port: int, size: int, together: int = 100):
+    def __init__(self, protocol: Protocol, port: int, size: int, batch_size: int = 100):
         self.protocol = protocol
         self.clients: dict[int, socket.socket] = {}
         self._poller = select.epoll()
         self._rounds = 0
-        for first in range(0, size, together):
-            self._login(range(first, min(first + together, size)), port)
+        for first in range(0, size, batch_size):
+            self._login(range(first, min(first + batch_size, size)), port)
             if first % 100 == 0:
-                self.settle(0)  # pings want an answer, however long the others take to get in
+                self.settle(0)  # answers pings while the others log in
 
     def _login(self, numbers: range, port: int) -> None:
-        clients = [socket.create_connection(("127.0.0.1", port), PATIENCE) for _ in numbers]
+        clients = [socket.create_connection(("127.0.0.1", port), DELIVERY_TIMEOUT) for _ in numbers]
         for step in zip(*(self.protocol.login(number, port) for number in numbers), strict=True):
             for client, (data, _) in zip(clients, step, strict=True):
                 client.sendall(data)
             for client, (_, mark) in zip(clients, step, strict=True):
-                _await(client, mark)
+                _read_until(client, mark)
         for client in clients:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client.setblocking(False)
@@ -110,32 +113,40 @@ class Fleet:
             pass
 
     def round(self, speakers: int, size: int) -> Round:
-        """Let `speakers` clients each say `size` bytes at once, and wait until everybody has heard all of them."""
+        """Let `speakers` clients each send `size` bytes, and wait until all clients have received all messages.
+
+        Raises Stalled.
+        """
         self._rounds += 1
         mark = b"<%08d>" % self._rounds
         missing = speakers * len(self.clients)
-        deliveries, latencies, tails = missing, [], {}
+        deliveries = missing
+        latencies: list[float] = []
+        tails: dict[int, bytes] = {}  # by descriptor, the bytes in which a mark may have begun
         said = self.protocol.message(mark + b"." * (size - len(mark)))
-        started = heard_last = time.perf_counter()
+        started = last_delivery = time.perf_counter()
         for client in list(self.clients.values())[:speakers]:
             client.send(said)
         while missing > 0:
-            if time.perf_counter() - heard_last > PATIENCE:
-                raise Stalled(f"{missing} of {deliveries} deliveries never came")
+            if time.perf_counter() - last_delivery > DELIVERY_TIMEOUT:
+                raise Stalled(f"{missing} of {deliveries} deliveries are missing")
             for fd, data in self.read(1):
                 data = tails.get(fd, b"") + data
-                if heard := data.count(mark):
-                    missing -= heard
-                    heard_last = time.perf_counter()
-                    latencies.append((heard_last - started) * 1000)
+                if count := data.count(mark):
+                    missing -= count
+                    last_delivery = time.perf_counter()
+                    latencies.append((last_delivery - started) * 1000)
                     data = data[data.rindex(mark) + len(mark) :]
                 tails[fd] = data[1 - len(mark) :]
         return Round(deliveries, latencies)
 
-    def read(self, patience: float) -> list[tuple[int, bytes]]:
-        """What has come within `patience` seconds, by descriptor; pings are answered."""
+    def read(self, timeout: float) -> list[tuple[int, bytes]]:
+        """Wait at most `timeout` seconds for data, and return it by descriptor; pings are answered.
+
+        Raises Stalled.
+        """
         received = []
-        for fd, _ in self._poller.poll(patience):
+        for fd, _ in self._poller.poll(timeout):
             data = self.clients[fd].recv(1 << 18)
             if not data:
                 raise Stalled("the server closed a connection")
@@ -145,17 +156,17 @@ class Fleet:
         return received
 
 
-def _await(client: socket.socket, mark: bytes) -> None:
+def _read_until(client: socket.socket, mark: bytes) -> None:
     data = b""
     while mark not in data:
         received = client.recv(1 << 16)
         if not received:
-            raise Stalled(f"the server hung up after {data[-100:]!r}")
+            raise Stalled(f"the server closed the connection after {data[-100:]!r}")
         data += received
 
 
 def _masked(payload: bytes) -> bytes:
-    """A client's text frame."""
+    """A text frame as a client sends it."""
     size = len(payload)
     length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
-    return b"\x81" + length + KEY + bytes(byte ^ KEY[i % 4] for i, byte in enumerate(payload))
+    return b"\x81" + length + MASKING_KEY + bytes(byte ^ MASKING_KEY[i % 4] for i, byte in enumerate(payload))

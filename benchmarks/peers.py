@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is started, what it speaks, and what it needs."""
+"""The servers that are compared: how each is started, its protocol, and what it needs."""
 
 import importlib.util
 import os
@@ -18,11 +18,11 @@ ROOT = HERE.parent
 
 @dataclass(frozen=True)
 class Peer:
-    """`command(port)` starts it; `lacks()` is a sentence on what is missing on this machine, or None."""
+    """A server. `command(port)` starts it; `missing()` says what it lacks on this machine, None if nothing."""
 
     name: str
     command: Callable[[int], list[str]]
-    lacks: Callable[[], str | None] = lambda: None
+    missing: Callable[[], str | None] = lambda: None
     protocol: type[Protocol] = SocketIO
     environment: dict[str, str] = field(default_factory=dict, compare=False)
 
@@ -36,7 +36,7 @@ def _node(*options: str) -> Callable[[int], list[str]]:
     return lambda port: ["node", str(HERE / "servers" / "chat.cjs"), str(port), *options]
 
 
-def _node_lacks() -> str | None:
+def _node_missing() -> str | None:
     if shutil.which("node") is None:
         return "Node.js is not installed"
     found = subprocess.run(["node", "-e", "require('socket.io')"], env=os.environ | NODE, capture_output=True, cwd=ROOT)
@@ -47,7 +47,11 @@ def _python() -> str:
     return os.environ.get("BENCHMARK_PYTHON", sys.executable)
 
 
-def _python_lacks() -> str | None:
+def _python_chat(port: int) -> list[str]:
+    return [_python(), str(HERE / "servers" / "chat.py"), str(port)]
+
+
+def _python_missing() -> str | None:
     if _python() == sys.executable:
         found = all(map(importlib.util.find_spec, ("uvicorn", "socketio")))
     else:
@@ -56,7 +60,7 @@ def _python_lacks() -> str | None:
 
 
 def _floor(port: int) -> list[str]:
-    """Compiled anew where its source is newer."""
+    """The command of the C program, which is compiled first if its source is newer."""
     source, program = HERE / "servers" / "floor.c", Path(tempfile.gettempdir()) / f"webchat-floor-{os.getuid()}"
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         subprocess.run(["cc", "-O2", "-o", program, source], check=True)
@@ -66,7 +70,7 @@ def _floor(port: int) -> list[str]:
 NODE = {"NODE_PATH": os.environ.get("NODE_PATH", str(ROOT / "node_modules"))}
 
 WEBCHAT = Peer("webchat", _webchat, environment={"PYTHONPATH": str(ROOT)})
-NODE_CHAT = Peer("Node Socket.IO", _node(), _node_lacks, environment=NODE)
-NODE_PLAIN = Peer("Node Socket.IO, no chat", _node("plain"), _node_lacks, environment=NODE)
-PYTHON = Peer("python-socketio", lambda port: [_python(), str(HERE / "servers" / "chat.py"), str(port)], _python_lacks)
+NODE_CHAT = Peer("Node Socket.IO", _node(), _node_missing, environment=NODE)
+NODE_PLAIN = Peer("Node Socket.IO, no chat", _node("plain"), _node_missing, environment=NODE)
+PYTHON = Peer("python-socketio", _python_chat, _python_missing)
 FLOOR = Peer("C loop", _floor, lambda: None if shutil.which("cc") else "no C compiler", Lines)

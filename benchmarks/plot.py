@@ -1,4 +1,4 @@
-"""Cost against listeners as a drawing: SVG written by hand, readable on light and dark pages."""
+"""A chart of the cost by number of listeners, as SVG that is readable on light and dark pages."""
 
 import math
 from html import escape
@@ -20,11 +20,11 @@ Points = list[tuple[float, float]]
 
 
 def svg(sweep: dict[int, Rounds], peers: tuple[Peer, ...]) -> str:
-    """`sweep` maps numbers of listeners to figures; both axes are logarithmic."""
+    """The chart as an SVG document. `sweep` has the figures by number of listeners; both axes are logarithmic."""
     lines: dict[str, Points] = {}
     for peer in peers:
         costs = {listeners: median(rounds, peer, lambda figure: figure.cpu) for listeners, rounds in sweep.items()}
-        if points := [(listeners, cost) for listeners, cost in costs.items() if cost is not None]:
+        if points := [(float(listeners), cost) for listeners, cost in costs.items() if cost is not None]:
             lines[peer.name] = points
     axes = _Axes([point for points in lines.values() for point in points])
     body = [*axes.draw(list(sweep)), *_draw(lines, axes)]
@@ -36,7 +36,7 @@ def svg(sweep: dict[int, Rounds], peers: tuple[Peer, ...]) -> str:
 
 
 class _Axes:
-    """Where values lie on the paper."""
+    """Maps values to places in the chart."""
 
     def __init__(self, points: Points):
         listeners, costs = zip(*points, strict=True)
@@ -63,7 +63,7 @@ class _Axes:
 
 def _draw(lines: dict[str, Points], axes: _Axes) -> list[str]:
     drawn = []
-    ends = _apart({name: axes.place(*points[-1]) for name, points in lines.items()})
+    ends = spread_labels({name: axes.place(*points[-1]) for name, points in lines.items()})
     for (name, points), colour in zip(lines.items(), COLOURS, strict=False):
         places = [axes.place(*point) for point in points]
         path = "L".join(f"{x} {y}" for x, y in places)
@@ -74,9 +74,10 @@ def _draw(lines: dict[str, Points], axes: _Axes) -> list[str]:
     return drawn
 
 
-def _apart(ends: dict[str, tuple[float, float]], gap: float = 16) -> dict[str, tuple[float, float]]:
-    """The labels' places, moved down where two would overlap."""
-    placed, lowest = {}, -math.inf
+def spread_labels(ends: dict[str, tuple[float, float]], gap: float = 16) -> dict[str, tuple[float, float]]:
+    """The places of the labels, moved down where two would overlap."""
+    placed: dict[str, tuple[float, float]] = {}
+    lowest = -math.inf
     for name, (x, y) in sorted(ends.items(), key=lambda end: end[1][1]):
         lowest = max(y, lowest + gap)
         placed[name] = x, lowest
@@ -84,7 +85,10 @@ def _apart(ends: dict[str, tuple[float, float]], gap: float = 16) -> dict[str, t
 
 
 def _summary(lines: dict[str, Points]) -> str:
-    ends = (f"{escape(name)}: {points[-1][1]:.1f} µs at {points[-1][0]:,} listeners" for name, points in lines.items())
+    ends = []
+    for name, points in lines.items():
+        listeners, cost = points[-1]
+        ends.append(f"{escape(name)}: {cost:.1f} µs at {listeners:,.0f} listeners")
     return "Server CPU for each delivered message. " + "; ".join(ends)
 
 

@@ -1,4 +1,4 @@
-"""Servers as other processes: started on a processor of their own, and measured from outside (Linux only)."""
+"""Servers in processes of their own, each on one processor, measured from outside (Linux only)."""
 
 import os
 import socket
@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 PROCESSORS = sorted(os.sched_getaffinity(0))
-"""Those that we may use; asked before anything is pinned, for a child inherits its parent's."""
+"""The processors that may be used. Read before any process is pinned, because a child inherits the setting."""
 
-START_TIME = 20.0
-"""Seconds that a server has to accept its first connection."""
+START_TIMEOUT = 20.0
+"""Seconds in which a server has to accept its first connection."""
 
 
 class CannotRun(Exception):
-    """A server did not start; the text says what it said."""
+    """A server did not start; the text is the last line of its output."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Process:
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             try:
                 total += int((task / "schedstat").read_text().split()[0])
-            except FileNotFoundError:  # a thread that has ended meanwhile
+            except FileNotFoundError:  # a thread that has ended
                 pass
         return total / 1000
 
@@ -45,7 +46,7 @@ class Process:
 
 @contextmanager
 def running(command: list[str], port: int, environment: dict[str, str]) -> Iterator[Process]:
-    """Start a server, and stop it in the end. Raises CannotRun."""
+    """A server that accepts connections on a port; it is stopped at the end. Raises CannotRun."""
     server = subprocess.Popen(
         command, env={**os.environ, **environment}, preexec_fn=lambda: pin(0),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -60,7 +61,7 @@ def running(command: list[str], port: int, environment: dict[str, str]) -> Itera
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
-        server.stderr.close()
+        _stderr(server).close()
 
 
 def pin(place: int) -> None:
@@ -69,13 +70,15 @@ def pin(place: int) -> None:
 
 
 def free_port() -> int:
+    """A port of the loopback interface that nothing listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+        port: int = listener.getsockname()[1]
+        return port
 
 
-def _wait_until_open(server: subprocess.Popen, port: int) -> None:
-    deadline = time.monotonic() + START_TIME
+def _wait_until_open(server: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and server.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
@@ -83,5 +86,10 @@ def _wait_until_open(server: subprocess.Popen, port: int) -> None:
         except OSError:
             time.sleep(0.05)
     server.kill()
-    said = server.stderr.read().decode(errors="replace").strip().splitlines()
-    raise CannotRun(said[-1] if said else "it did not open its port")
+    output = _stderr(server).read().decode(errors="replace").strip().splitlines()
+    raise CannotRun(output[-1] if output else "it did not open its port")
+
+
+def _stderr(server: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert server.stderr is not None
+    return server.stderr

@@ -1,4 +1,4 @@
-"""Figures as a table."""
+"""The figures as a table."""
 
 import statistics
 from collections.abc import Callable
@@ -8,13 +8,13 @@ from benchmarks.cases import Case, Figure
 from benchmarks.peers import Peer
 
 Rounds = list[dict[Peer, Figure]]
-"""One dictionary for each repetition; only figures of one repetition are compared, for they were taken together."""
+"""The figures of each repetition. Only figures of the same repetition are compared, because conditions may change."""
 
 REFERENCES = {"× Node": (peers.NODE_CHAT, peers.NODE_PLAIN), "× C loop": (peers.FLOOR,)}
 
 
 def table(results: dict[Case, Rounds]) -> str:
-    """All cases as a Markdown table: medians of the repetitions, and medians of the ratios within each."""
+    """A Markdown table of all cases: medians over the repetitions, and medians of the ratios within each repetition."""
     head = ["case", "server", "CPU", "memory", *REFERENCES, "median", "p99"]
     rows = [head, ["---"] * 2 + ["---:"] * (len(head) - 2)]
     for case, rounds in results.items():
@@ -26,9 +26,9 @@ def table(results: dict[Case, Rounds]) -> str:
 
 
 def median(rounds: Rounds, peer: Peer, value: Callable[[Figure], float | None]) -> float | None:
-    """The median over the repetitions that have the figure."""
-    values = [value(figures[peer]) for figures in rounds if peer in figures]
-    return statistics.median(values) if values and None not in values else None
+    """The median over the repetitions in which the server was measured; None if it has no such figure."""
+    values = [figure for figures in rounds if peer in figures and (figure := value(figures[peer])) is not None]
+    return statistics.median(values) if values else None
 
 
 def _row(case: Case, peer: Peer, rounds: Rounds) -> list[str]:

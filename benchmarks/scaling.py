@@ -1,7 +1,7 @@
-"""What several processes cost: `python -m benchmarks.scaling`; needs redis-server, prints a table.
+"""What several processes cost: `python -m benchmarks.scaling` prints a table. It needs redis-server.
 
-Workers: deliveries a second and CPU a delivery, all processes and Redis included. The backplane: what one message costs
-with it and without it, and how long it is under way. Private traffic: what a node spends while two others talk.
+Workers: deliveries a second, and CPU for each delivery, of all processes and of Redis. The backplane: the CPU of a
+message with and without it, and the latency. Private messages: the CPU of a node while two others exchange them.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,23 +19,31 @@ import uvloop
 
 from benchmarks.load import Fleet, SocketIO
 from benchmarks.processes import Process, free_port
-from webchat.backplane import local, redis
+from webchat.backplane.contract import Backplane
+from webchat.backplane.local import LocalBackplane
+from webchat.backplane.redis import RedisBackplane
 from webchat.chat import names
 from webchat.chat.accounts import Accounts
-from webchat.chat.events import ChatMessage, Login, Say, Tell
+from webchat.chat.events import ChatMessage, Event, Login, Say, Tell
 from webchat.chat.hub import Hub
+from webchat.chat.session import Session
 
 LISTENERS = 400
 ROUNDS = 60
 REPETITIONS = 5
+MESSAGE_SIZE = 64
+"""Bytes of a message."""
+
 RATES = (0, 500, 1000, 2000)
-"""Private messages a second between two nodes, while a third is measured."""
+"""Private messages a second between two nodes, while a third node is measured."""
 
 SECONDS = 4.0
+"""How long each rate is kept up."""
 
 
 @contextmanager
 def redis_server() -> Iterator[tuple[str, Process]]:
+    """A Redis that keeps nothing on disk: its URL, and its process."""
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/redis.sock"
         server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder],
@@ -49,210 +57,243 @@ def redis_server() -> Iterator[tuple[str, Process]]:
             server.wait()
 
 
-# Workers.
-
 @contextmanager
-def webchat(*flags: str) -> Iterator[tuple[int, list[Process]]]:
-    """The whole program; its port, and the processes that serve."""
-    port = free_port()
-    command = [sys.executable, "-m", "webchat.main", "--port", str(port), "--lines-port", "0", "--braces-port", "0",
-               "--message-rate", "0", *flags]
+def started(command: list[str]) -> Iterator[tuple[Process, str]]:
+    """A program that prints a line when it is ready: its process, and that line."""
     server = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert server.stdout is not None
     try:
-        server.stdout.readline()
-        children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-        yield port, [Process(int(pid), port) for pid in children or [server.pid]]
+        line = server.stdout.readline().decode().strip()
+        yield Process(server.pid, 0), line
     finally:
         server.terminate()
         server.wait()
         server.stdout.close()
 
 
-def workers(flags: list[str], speakers: int, also: list[Process]) -> list[float]:
-    """Deliveries a second, CPU of the servers and of Redis a delivery (µs), median latency (ms)."""
+# Workers.
+
+@contextmanager
+def webchat(*flags: str) -> Iterator[tuple[int, list[Process]]]:
+    """The whole program: its port, and the processes that serve."""
+    port = free_port()
+    command = [sys.executable, "-m", "webchat.main", "--port", str(port), "--lines-port", "0", "--braces-port", "0",
+               "--message-rate", "0", *flags]
+    with started(command) as (server, _):
+        children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+        yield port, [Process(int(pid), port) for pid in children] or [server]
+
+
+def measure_workers(flags: list[str], speakers: int, redis: list[Process]) -> list[float]:
+    """Deliveries a second, CPU of the servers and of Redis for each delivery (µs), median latency (ms)."""
     with webchat(*flags) as (port, processes), Fleet(SocketIO(), port, LISTENERS) as fleet:
         fleet.settle()
         for _ in range(5):
-            fleet.round(speakers, 64)
-        before, began = [sum(each.cpu() for each in group) for group in (processes, also)], time.perf_counter()
-        rounds = [fleet.round(speakers, 64) for _ in range(ROUNDS // speakers + 5)]
-        took = time.perf_counter() - began
-        after = [sum(each.cpu() for each in group) for group in (processes, also)]
+            fleet.round(speakers, MESSAGE_SIZE)
+        before = [sum(each.cpu() for each in group) for group in (processes, redis)]
+        started_at = time.perf_counter()
+        rounds = [fleet.round(speakers, MESSAGE_SIZE) for _ in range(ROUNDS // speakers + 5)]
+        duration = time.perf_counter() - started_at
+        after = [sum(each.cpu() for each in group) for group in (processes, redis)]
     deliveries = sum(each.deliveries for each in rounds)
     latencies = [latency for each in rounds for latency in each.latencies]
-    spent = [(b - a) / deliveries for a, b in zip(before, after, strict=True)]
-    return [deliveries / took, *spent, statistics.median(latencies)]
+    cpu = [(b - a) / deliveries for a, b in zip(before, after, strict=True)]
+    return [deliveries / duration, *cpu, statistics.median(latencies)]
 
 
 def compare_workers(url: str, server: Process) -> None:
-    """Print the medians of several runs, taken in turns."""
-    cases = {
+    """Print the medians of several runs; the cases take turns."""
+    cases: dict[str, tuple[list[str], list[Process]]] = {
         "one process": ([], []),
         "one process, --redis": (["--redis", url], [server]),
         "two processes, --workers 2": (["--redis", url, "--workers", "2"], [server]),
     }
     print(f"{'server':28} {'speakers':>8} {'deliveries/s':>12} {'CPU µs':>8} {'Redis µs':>8} {'p50 ms':>8}")
     for speakers in (1, 20):
-        runs = {title: [] for title in cases}
+        runs: dict[str, list[list[float]]] = {title: [] for title in cases}
         for _ in range(REPETITIONS):
-            for title, (flags, also) in cases.items():
-                runs[title].append(workers(flags, speakers, also))
+            for title, (flags, redis) in cases.items():
+                runs[title].append(measure_workers(flags, speakers, redis))
         for title, figures in runs.items():
-            rate, served, redis_s, latency = map(statistics.median, zip(*figures, strict=True))
-            print(f"{title:28} {speakers:8} {rate:12,.0f} {served:8.2f} {redis_s:8.2f} {latency:8.1f}")
+            rate, served, redis_cpu, latency = map(statistics.median, zip(*figures, strict=True))
+            print(f"{title:28} {speakers:8} {rate:12,.0f} {served:8.2f} {redis_cpu:8.2f} {latency:8.1f}")
 
 
-# Nodes without doors.
+# Nodes without a network interface for clients.
 
-class Ear:
-    """Takes frames, and notes when."""
+class Receiver:
+    """An outlet that notes when messages arrive."""
 
-    def __init__(self):
-        self.heard: list[float] = []
+    def __init__(self) -> None:
+        self.times: list[float] = []
 
     def send(self, frame: object) -> None:
         if isinstance(frame, ChatMessage):
-            self.heard.append(time.perf_counter())
+            self.times.append(time.perf_counter())
 
     def close(self, reason: str) -> None: ...
 
 
-def same(event: object) -> object:
+class Responder(Receiver):
+    """An outlet of a person who answers each private `ping` with `pong`."""
+
+    def __init__(self, node: "BenchmarkNode"):
+        super().__init__()
+        self.session: Session | None = None
+        self._node = node
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def send(self, frame: object) -> None:
+        super().send(frame)
+        if isinstance(frame, ChatMessage) and frame.text == "ping" and self.session:
+            task = asyncio.create_task(self._node.tell(self.session, frame.from_user, "pong"))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+
+class BenchmarkNode:
+    """A hub and its backplane."""
+
+    def __init__(self, backplane: Backplane):
+        self.backplane = backplane
+        self.hub = Hub(Accounts((), run=asyncio.to_thread), backplane, asyncio.get_running_loop())
+        backplane.attach(self.hub)
+
+    async def login(self, name: str, outlet: Receiver) -> Session:
+        session = self.hub.open(encode=unchanged, outlet=outlet, address="")
+        await self.hub.handle(session, Login(name))
+        return session
+
+    async def say(self, speaker: Session) -> None:
+        await self.hub.handle(speaker, Say("x" * MESSAGE_SIZE))
+
+    async def tell(self, speaker: Session, to: str, text: str) -> None:
+        await self.hub.handle(speaker, Tell(to, text))
+
+    async def wait_for(self, name: str) -> None:
+        """Wait until a person is known here."""
+        await until(lambda: self.hub.people.find(names.key(name)) is not None)
+
+
+def unchanged(event: Event) -> Event:
+    """An encoder whose frames are the events."""
     return event
 
 
-async def node(plane) -> Hub:
-    hub = Hub(Accounts((), run=None), plane, asyncio.get_running_loop())
-    await plane.start()
-    return hub
+def responding_node(url: str) -> list[str]:
+    """The command of a node in a process of its own; it prints the name of its person."""
+    return [sys.executable, "-m", "benchmarks.scaling", "respond", url]
 
 
-async def person(hub: Hub, name: str):
-    session = hub.open(encode=same, outlet=Ear(), address="")
-    await hub.handle(session, Login(name))
-    return session
-
-
-async def added(url: str) -> None:
-    """CPU of a message to everyone at the speaking and at a hearing node, and how long it is under way."""
-    alone = await node(local.LocalBackplane())
-    speaker = await person(alone, "ada")
+async def measure_backplane(url: str) -> None:
+    """Print the CPU of a message to everyone at the sending and the receiving node, and the latency between them."""
+    alone = BenchmarkNode(LocalBackplane())
+    speaker = await alone.login("ada", Receiver())
     print(f"\n{'a message, one listener':42} {'µs':>8}")
-    print(f"{'local backplane: to say it':42} {await cost(alone, speaker):8.1f}")
-    one = await node(redis.RedisBackplane(url))
-    speaker = await person(one, "ada")
-    print(f"{'redis, no other node: to say it':42} {await cost(one, speaker):8.1f}")
-    other = subprocess.Popen([sys.executable, "-m", "benchmarks.scaling", "hear", url], stdout=subprocess.PIPE)
-    name = other.stdout.readline().decode().strip()
-    process = Process(other.pid, 0)
-    await _until(lambda: one.people.find(names.key(name)))
-    for rate in (200, 2000, 20_000):
-        idle = time.process_time()
-        await _pace(rate, nothing)
-        idle = time.process_time() - idle
-        before, said = process.cpu(), time.process_time()
-        await _pace(rate, lambda: one.handle(speaker, Say("x" * 64)))
-        sent, said = rate * SECONDS, time.process_time() - said - idle
-        print(f"{f'redis, {rate:,} a second: to say it':42} {said / sent * 1e6:8.1f}")
-        print(f"{f'redis, {rate:,} a second: to hear it':42} {(process.cpu() - before) / sent:8.1f}")
-    ear = speaker.outlet
-    under_way = []
-    for _ in range(500):
-        count, began = len(ear.heard), time.perf_counter()
-        await one.handle(speaker, Tell(name, "ping"))
-        await _until(lambda count=count: len(ear.heard) > count, 0)
-        under_way.append((ear.heard[-1] - began) / 2 * 1000)
-        await asyncio.sleep(0.002)
-    print(f"{'redis: node to node, median, ms':42} {statistics.median(under_way):8.2f}")
-    print(f"{'redis: node to node, 99th of 100, ms':42} {statistics.quantiles(under_way, n=100)[98]:8.2f}")
-    other.terminate()
-    other.wait()
-    other.stdout.close()
-    await one._backplane.stop()
+    print(f"{'local backplane: to say it':42} {await sending_cost(alone, speaker):8.1f}")
+    one, receiver = BenchmarkNode(RedisBackplane(url)), Receiver()
+    await one.backplane.start()
+    speaker = await one.login("ada", receiver)
+    print(f"{'redis, no other node: to say it':42} {await sending_cost(one, speaker):8.1f}")
+    with started(responding_node(url)) as (other, name):
+        await one.wait_for(name)
+        for rate in (200, 2000, 20_000):
+            await measure_rate(rate, one, speaker, other)
+        latencies = [await round_trip(one, speaker, receiver, name) / 2 for _ in range(500)]
+    print(f"{'redis: node to node, median, ms':42} {statistics.median(latencies):8.2f}")
+    print(f"{'redis: node to node, 99th of 100, ms':42} {statistics.quantiles(latencies, n=100)[98]:8.2f}")
+    await one.backplane.stop()
 
 
-async def cost(hub: Hub, speaker) -> float:
+async def sending_cost(node: BenchmarkNode, speaker: Session) -> float:
+    """CPU of this process for each of many messages, in µs."""
     before = time.process_time()
     count = 20_000
     for n in range(count):
-        await hub.handle(speaker, Say("x" * 64))
+        await node.say(speaker)
         if not n % 20:
             await asyncio.sleep(0)
     return (time.process_time() - before) / count * 1e6
 
 
-async def private(url: str) -> None:
-    """CPU of a node that hears nothing of what two others say to each other."""
-    third = subprocess.Popen([sys.executable, "-m", "benchmarks.scaling", "hear", url], stdout=subprocess.PIPE)
-    third.stdout.readline()
-    quiet = Process(third.pid, 0)
-    two = subprocess.Popen([sys.executable, "-m", "benchmarks.scaling", "hear", url], stdout=subprocess.PIPE)
-    name = two.stdout.readline().decode().strip()
-    busy = Process(two.pid, 0)
-    one = await node(redis.RedisBackplane(url))
-    speaker = await person(one, "eve")
-    await _until(lambda: one.people.find(names.key(name)))
-    print(f"\n{'private messages a second':>28} {'its node, CPU %':>16} {'a third node, CPU %':>20}")
-    for rate in RATES:
-        before = busy.cpu(), quiet.cpu()
-        if rate:
-            await _pace(rate, lambda: one.handle(speaker, Tell(name, "x" * 64)))
-        else:
-            await asyncio.sleep(SECONDS)
-        spent = [(b - a) / SECONDS / 1e4 for a, b in zip(before, (busy.cpu(), quiet.cpu()), strict=True)]
-        print(f"{rate:28} {spent[0]:16.2f} {spent[1]:20.2f}")
-    for process in (two, third):
-        process.terminate()
-        process.wait()
-        process.stdout.close()
-    await one._backplane.stop()
+async def measure_rate(rate: int, node: BenchmarkNode, speaker: Session, other: Process) -> None:
+    """Print the CPU for each message at a rate a second, without that of an idle loop at the same rate."""
+    before = time.process_time()
+    await at_rate(rate, do_nothing)
+    idle = time.process_time() - before
+    other_before, before = other.cpu(), time.process_time()
+    await at_rate(rate, lambda: node.say(speaker))
+    count, spent = rate * SECONDS, time.process_time() - before - idle
+    print(f"{f'redis, {rate:,} a second: to say it':42} {spent / count * 1e6:8.1f}")
+    print(f"{f'redis, {rate:,} a second: to hear it':42} {(other.cpu() - other_before) / count:8.1f}")
 
 
-async def hear(url: str) -> None:
-    """A node with one person, who answers each `ping`."""
-    hub = await node(redis.RedisBackplane(url))
-    name = f"ear {os.getpid()}"
-    session = await person(hub, name)
-    send, loop = session.outlet.send, asyncio.get_running_loop()
+async def round_trip(node: BenchmarkNode, speaker: Session, receiver: Receiver, name: str) -> float:
+    """Milliseconds between a private message and its answer."""
+    count, sent_at = len(receiver.times), time.perf_counter()
+    await node.tell(speaker, name, "ping")
+    await until(lambda: len(receiver.times) > count, 0)
+    await asyncio.sleep(0.002)
+    return (receiver.times[-1] - sent_at) * 1000
 
-    class Answering(Ear):
-        def send(self, frame):
-            send(frame)
-            if isinstance(frame, ChatMessage) and frame.text == "ping":
-                loop.create_task(hub.handle(session, Tell(frame.from_user, "pong")))
 
-    hub.close(session)
-    session = hub.open(encode=same, outlet=Answering(), address="")
-    await hub.handle(session, Login(name))
+async def measure_private_messages(url: str) -> None:
+    """Print the CPU of a node that receives nothing of what two others say to each other."""
+    one = BenchmarkNode(RedisBackplane(url))
+    with started(responding_node(url)) as (third, _), started(responding_node(url)) as (second, name):
+        await one.backplane.start()
+        speaker = await one.login("eve", Receiver())
+        await one.wait_for(name)
+        print(f"\n{'private messages a second':>28} {'its node, CPU %':>16} {'a third node, CPU %':>20}")
+        for rate in RATES:
+            before = second.cpu(), third.cpu()
+            if rate:
+                await at_rate(rate, lambda: one.tell(speaker, name, "x" * MESSAGE_SIZE))
+            else:
+                await asyncio.sleep(SECONDS)
+            after = second.cpu(), third.cpu()
+            spent = [(b - a) / SECONDS / 1e4 for a, b in zip(before, after, strict=True)]
+            print(f"{rate:28} {spent[0]:16.2f} {spent[1]:20.2f}")
+    await one.backplane.stop()
+
+
+async def respond(url: str) -> None:
+    """Run a node with one person, who answers each `ping`."""
+    node = BenchmarkNode(RedisBackplane(url))
+    await node.backplane.start()
+    name, responder = f"responder {os.getpid()}", Responder(node)
+    responder.session = await node.login(name, responder)
     print(name, flush=True)
     await asyncio.Event().wait()
 
 
-async def nothing() -> None: ...
+async def do_nothing() -> None: ...
 
 
-async def _pace(rate: float, act) -> None:
-    began, done = time.perf_counter(), 0
+async def at_rate(rate: float, act: Callable[[], Awaitable[None]]) -> None:
+    """Do something so many times a second, for SECONDS."""
+    started_at, done = time.perf_counter(), 0
     while done < rate * SECONDS:
-        while done < min((time.perf_counter() - began) * rate, rate * SECONDS):
+        while done < min((time.perf_counter() - started_at) * rate, rate * SECONDS):
             await act()
             done += 1
         await asyncio.sleep(0.001)
 
 
-async def _until(true, pause: float = 0.001) -> None:
+async def until(true: Callable[[], bool], pause: float = 0.001) -> None:
+    """Wait until a condition is true; it is looked at every `pause` seconds."""
     while not true():
         await asyncio.sleep(pause)
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["hear"]:
-        uvloop.run(hear(sys.argv[2]))
+    if sys.argv[1:2] == ["respond"]:
+        uvloop.run(respond(sys.argv[2]))
         return
     with redis_server() as (url, server):
         compare_workers(url, server)
-        uvloop.run(added(url))
-        uvloop.run(private(url))
+        uvloop.run(measure_backplane(url))
+        uvloop.run(measure_private_messages(url))
 
 
 if __name__ == "__main__":

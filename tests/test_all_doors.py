@@ -1,4 +1,4 @@
-"""One conversation across all doors: everybody hears everybody, once, under the right name, whatever each came with."""
+"""One conversation between clients of all protocols: everybody is shown every message once, under the right name."""
 
 import importlib.util
 import shutil
@@ -9,18 +9,18 @@ from itertools import count
 import pytest
 
 from tests.page.browser import CHROMIUM, shared_chromium
+from tests.participants.base import Participant, ShownMessage
+from tests.participants.page import Page
+from tests.participants.sockets import Braces, SocketIO, WebSocket
+from tests.participants.terminals import LineClient, SocketClient, Telnet
 from tests.program import Program
-from tests.voices.page import Page
-from tests.voices.sockets import Braces, SocketIO, WebSocket
-from tests.voices.terminals import LineClient, SocketClient, Telnet
-from tests.voices.voice import Heard, Voice
 
 PROGRAMS = {"browser": CHROMIUM, "telnet": "telnet"}
 NUMBERS = count(1)
 
 
-def window(server: Program, chromium) -> Voice:
-    from tests.voices.window import Window
+def window(server: Program, chromium) -> Participant:
+    from tests.participants.window import Window
     return Window(server, "Zoë")
 
 
@@ -38,7 +38,7 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def missing(kind: str) -> str | None:
-    """What this machine lacks for a kind of client, if so."""
+    """What a kind of client needs and this machine does not have; None if it has everything."""
     if kind == "desktop window" and importlib.util.find_spec("PyQt5") is None:
         return "PyQt5 is not installed"
     if kind in PROGRAMS and shutil.which(PROGRAMS[kind]) is None:
@@ -46,84 +46,85 @@ def missing(kind: str) -> str | None:
     return None
 
 
-class Crowd(dict[str, Voice]):
-    """Everybody, by kind of client."""
+class Participants(dict[str, Participant]):
+    """All participants, by their kind of client."""
 
-    def voice(self, kind: str) -> Voice:
+    def of_kind(self, kind: str) -> Participant:
         if reason := missing(kind):
             pytest.skip(reason)
         return self[kind]
 
-    def others(self, than: Voice | None) -> list[Voice]:
-        return [voice for voice in self.values() if voice is not than]
+    def except_for(self, excluded: Participant | None) -> list[Participant]:
+        return [participant for participant in self.values() if participant is not excluded]
 
-    def settle(self, without: Voice | None = None) -> None:
-        """Have one say something that all hear: what was said before has been heard by then."""
-        present = self.others(without)
+    def settle(self, without: Participant | None = None) -> None:
+        """Have one say something and wait until all are shown it; then everything before it has been shown, too."""
+        present = self.except_for(without)
         text = f"That was number {next(NUMBERS)}."
         present[-1].say(text)
-        for voice in present:
-            voice.hears(text)
+        for participant in present:
+            participant.hears(text)
 
 
 @pytest.fixture(scope="module")
-def crowd(pytestconfig) -> Iterator[Crowd]:
+def everyone(pytestconfig) -> Iterator[Participants]:
     with ExitStack() as stack:
         server = stack.enter_context(Program("--message-rate", "0"))
         chromium = None if missing("browser") else stack.enter_context(shared_chromium(pytestconfig).in_use())
-        crowd = Crowd()
+        everyone = Participants()
         for kind, make in KINDS.items():
             if not missing(kind):
-                crowd[kind] = make(server, chromium)
-                stack.callback(crowd[kind].close)
-                crowd[kind].arrive()
-        for voice in crowd.values():
-            for other in crowd.others(voice):
-                voice.meets(other.name)
-        yield crowd
+                everyone[kind] = make(server, chromium)
+                stack.callback(everyone[kind].close)
+                everyone[kind].join()
+        for participant in everyone.values():
+            for other in everyone.except_for(participant):
+                participant.sees_arrival_of(other.name)
+        yield everyone
 
 
 @each_kind
-def test_what_one_says_is_heard_by_each_other_once_and_shown_to_oneself_by_the_doors_own_rule(crowd, kind):
-    speaker, text = crowd.voice(kind), f"Hello from the {kind}."
+def test_a_message_to_everyone_is_shown_once_to_each_and_to_its_sender_where_the_protocol_echoes_it(everyone, kind):
+    speaker, text = everyone.of_kind(kind), f"Hello from the {kind}."
     speaker.say(text)
     if speaker.echoes:
         speaker.hears(text)
-    for voice in crowd.others(speaker):
-        voice.hears(text)
-    crowd.settle()
-    for voice in crowd.values():
-        times = speaker.echoes if voice is speaker else 1
-        assert voice.heard_as(text) == [Heard(speaker.name, text)] * times, voice.name
+    for participant in everyone.except_for(speaker):
+        participant.hears(text)
+    everyone.settle()
+    for participant in everyone.values():
+        times = speaker.echoes if participant is speaker else 1
+        assert participant.shown_with(text) == [ShownMessage(speaker.name, text)] * times, participant.name
 
 
 @each_kind
-def test_what_one_tells_another_is_heard_by_that_one_alone(crowd, kind):
-    speaker = crowd.voice(kind)
-    texts = {to: f"From the {kind} to {to.name}." for to in crowd.others(speaker)}
+def test_a_private_message_is_shown_to_its_recipient_alone(everyone, kind):
+    speaker = everyone.of_kind(kind)
+    texts = {to: f"From the {kind} to {to.name}." for to in everyone.except_for(speaker)}
     for to, text in texts.items():
         speaker.tell(to.name, text)
         if speaker.echoes_private:
             speaker.hears(text)
         to.hears(text)
-    crowd.settle()
+    everyone.settle()
     for to, text in texts.items():
-        for voice in crowd.values():
-            times = speaker.echoes_private if voice is speaker else voice is to
-            assert voice.heard_as(text) == [Heard(speaker.name, text, private=True)] * times, voice.name
+        for participant in everyone.values():
+            times = speaker.echoes_private if participant is speaker else participant is to
+            expected = [ShownMessage(speaker.name, text, private=True)] * times
+            assert participant.shown_with(text) == expected, participant.name
 
 
 @each_kind
-def test_whoever_leaves_is_missed_by_all_once_and_may_come_back(crowd, kind):
-    leaver = crowd.voice(kind)
-    others = crowd.others(leaver)
-    before = [voice.departures(leaver.name) for voice in others]
+def test_a_departure_is_shown_once_to_each_and_the_participant_may_come_back(everyone, kind):
+    leaver = everyone.of_kind(kind)
+    others = everyone.except_for(leaver)
+    before = [participant.departures(leaver.name) for participant in others]
     leaver.leave()
-    for voice in others:
-        voice.misses(leaver.name)
-    crowd.settle(without=leaver)
-    assert [voice.departures(leaver.name) for voice in others] == [times + 1 for times in before]
-    leaver.arrive()
-    for voice in others:
-        voice.meets(leaver.name)
-    crowd.settle()
+    for participant in others:
+        participant.sees_departure_of(leaver.name)
+    everyone.settle(without=leaver)
+    assert [participant.departures(leaver.name) for participant in others] == [times + 1 for times in before]
+    leaver.join()
+    for participant in others:
+        participant.sees_arrival_of(leaver.name)
+    everyone.settle()

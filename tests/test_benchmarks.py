@@ -1,4 +1,4 @@
-"""The benchmarks' own sums, and one round of them against a real server."""
+"""What the benchmarks compute, and one round of them against a real server."""
 
 import unittest
 from xml.etree import ElementTree
@@ -20,7 +20,7 @@ def cells(table, name):
 
 
 class TableTest(unittest.TestCase):
-    def test_ratios_are_taken_within_a_repetition_and_then_their_median(self):
+    def test_a_ratio_is_the_median_of_the_ratios_within_each_repetition(self):
         table = report.table({CASE: [figures(1, 2, 4), figures(10, 30, 30), figures(2, 5, 20)]})
         self.assertEqual(cells(table, "webchat")[2:6], ["5.00 µs a delivery", "", "0.50", "2.50"])
 
@@ -29,21 +29,21 @@ class TableTest(unittest.TestCase):
         self.assertNotIn("Node", table.splitlines()[-1])
         self.assertEqual(cells(table, "webchat")[4:6], ["", ""])
 
-    def test_memory_is_of_the_idle_case(self):
+    def test_memory_is_shown_for_the_idle_case(self):
         case = Idle(10, (peers.WEBCHAT,))
         self.assertIn("13.4 KiB", report.table({case: [{peers.WEBCHAT: Figure(600, 13.4)}]}))
 
 
 class PlotTest(unittest.TestCase):
-    def test_it_is_well_formed_and_names_every_server_that_ran(self):
+    def test_the_chart_is_well_formed_and_names_every_server_that_was_measured(self):
         sweep = {50: [figures(1, 2, 4)], 1000: [figures(1.1, 2.1, 4.1)]}
         drawing = plot.svg(sweep, (*CASE.peers, peers.PYTHON))
         texts = [text.text for text in ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text")]
         self.assertLessEqual({"C loop", "webchat", "Node Socket.IO", "50", "1,000"}, set(texts))
         self.assertNotIn("python-socketio", texts)
 
-    def test_names_of_lines_that_end_close_together_do_not_overlap(self):
-        places = plot._apart({"a": (1, 100), "b": (1, 101), "c": (1, 99)})
+    def test_labels_of_lines_that_end_close_together_do_not_overlap(self):
+        places = plot.spread_labels({"a": (1, 100), "b": (1, 101), "c": (1, 99)})
         self.assertEqual([y for _, y in sorted(places.values())], [99, 115, 131])
 
 

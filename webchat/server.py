@@ -5,13 +5,12 @@ import gc
 import logging
 import resource
 import signal
-import socket
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 
 from webchat import listeners, supervisor
 from webchat.backplane.contract import Backplane
@@ -20,8 +19,9 @@ from webchat.chat import accounts
 from webchat.chat.accounts import Accounts, AccountsError
 from webchat.chat.hub import Hub
 from webchat.config import Config
-from webchat.gateways.braces import BraceServer
-from webchat.gateways.lines import LineServer
+from webchat.gateways.braces import BraceDoor
+from webchat.gateways.door import Door
+from webchat.gateways.lines import LineDoor
 from webchat.gateways.monitoring import Metrics
 from webchat.listeners import CannotStart
 from webchat.net.outbox import Outbox
@@ -36,19 +36,6 @@ DRAIN_TIME = 4.0
 """Seconds that connections have to receive what is queued for them when the server stops."""
 
 GOING_DOWN = "The server is going down; come back in a moment."
-
-
-class Door(Protocol):
-    """One way into the chat, on one port."""
-
-    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
-        """Accept connections on these listening sockets."""
-
-    def stop(self) -> None:
-        """Accept no more connections."""
-
-    async def drain(self, reason: str) -> None:
-        """Tell every client the reason, and return when what is queued has been sent and all connections have ended."""
 
 
 class Server:
@@ -68,12 +55,13 @@ class Server:
         sockets = listeners.bind(config, reuse_port=config.workers > 1)
         self.hub = hub = Hub(known, self.backplane, asyncio.get_running_loop(), history=config.history,
                              message_rate=config.message_rate, capacity=config.max_connections)
+        self.backplane.attach(hub)
         await self.backplane.start()
         outbox = Outbox()
         doors: dict[str, Callable[[], Door]] = {
             "http": lambda: WebDoor(config, hub, outbox, tls, metrics=self._metrics(), health=self.health),
-            "lines": lambda: LineServer(hub, outbox),
-            "braces": lambda: BraceServer(hub, outbox),
+            "lines": lambda: LineDoor(hub, outbox),
+            "braces": lambda: BraceDoor(hub, outbox),
         }
         for name, bound in sockets.items():
             door = doors[name]()

@@ -23,8 +23,8 @@ Announce = Callable[[Sequence[str]], None]
 Work = Callable[[Announce], int]
 """What a worker process does from start to end; returns its exit status."""
 
-Clock = Callable[[], float]
-"""A monotonic time in seconds."""
+MonotonicClock = Callable[[], float]
+"""Returns a monotonic time in seconds, as `time.monotonic` does."""
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 HANDLED_SIGNALS = (*STOP_SIGNALS, signal.SIGHUP, signal.SIGCHLD)
@@ -47,7 +47,7 @@ class WorkerTiming:
 WORKER_TIMING = WorkerTiming()
 
 
-def run(count: int, work: Work, timing: WorkerTiming = WORKER_TIMING, clock: Clock = time.monotonic) -> int:
+def run(count: int, work: Work, timing: WorkerTiming = WORKER_TIMING, clock: MonotonicClock = time.monotonic) -> int:
     """Run `work` in `count` processes until SIGTERM or SIGINT. Returns the exit status.
 
     `work` serves until it gets one of these signals itself. It calls the function that it is given with a line for each
@@ -65,7 +65,7 @@ class Worker:
     has reported that its doors are open.
     """
 
-    def __init__(self, number: int, timing: WorkerTiming, clock: Clock):
+    def __init__(self, number: int, timing: WorkerTiming, clock: MonotonicClock):
         self.number = number
         self.pid: int | None = None
         self.start_at: float | None = None
@@ -123,7 +123,7 @@ class Worker:
 class Supervisor:
     """Starts, watches and stops the workers. Uses no event loop, because the workers would inherit it."""
 
-    def __init__(self, count: int, work: Work, signals: socket.socket, timing: WorkerTiming, clock: Clock):
+    def __init__(self, count: int, work: Work, signals: socket.socket, timing: WorkerTiming, clock: MonotonicClock):
         self._work = work
         self._signals = signals
         self._timing = timing

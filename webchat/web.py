@@ -14,7 +14,7 @@ from webchat.codecs import json_events
 from webchat.config import Config
 from webchat.gateways import monitoring, pages
 from webchat.gateways.monitoring import Metrics
-from webchat.gateways.socketio import SocketIOChat
+from webchat.gateways.socketio import SocketIODoor
 from webchat.gateways.websocket import WebSocketDoor
 from webchat.net import asgi
 from webchat.net.engineio.websocket_only import websocket_only
@@ -37,7 +37,7 @@ class WebDoor:
         self._socketio = AsyncServer(
             async_mode="asgi", async_handlers=False, cors_allowed_origins=origins.allows_request,
             connect_timeout=SOCKETIO_LOGIN_TIME, max_attachments=0, max_http_buffer_size=json_events.MAX_REQUEST)
-        self._chat = SocketIOChat(hub, self._socketio, proxies)
+        self._chat = SocketIODoor(hub, self._socketio, proxies)
         self._websocket = WebSocketDoor(hub, outbox, origins, proxies)
         socketio_app = ASGIApp(self._socketio)
         if config.workers > 1:

@@ -1,4 +1,4 @@
-"""A real Redis for the tests, and a proxy before it that makes it slow, swallows everything, or cuts the line."""
+"""A real Redis for the tests, and a proxy that delays, holds or swallows replies, or cuts the connections."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ class RedisServer:
         return self
 
     def call(self, *command: str) -> bytes:
-        """The raw reply to a command; empty where nobody answers."""
+        """The raw reply to a command; empty if the server does not answer."""
         packed = f"*{len(command)}\r\n" + "".join(f"${len(part.encode())}\r\n{part}\r\n" for part in command)
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(5)
@@ -68,17 +69,23 @@ class RedisServer:
 class Proxy:
     """Stands between a node and Redis.
 
-    `delay` holds each reply back for so many seconds; `deaf` swallows what subscribers would hear.
+    `server` is where new connections lead. `delay` holds each reply back for so many seconds; `deaf` swallows what
+    subscribers would receive, and `swallowed` counts it.
     """
 
     def __init__(self, server: RedisServer):
-        self._server = server
-        self._lines: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task] = set()
-        self._open = asyncio.Event()
-        self._open.set()
-        self.refuses = self.deaf = False
+        self.server = server
+        self.deaf = False
         self.delay = 0.0
+        self.swallowed = 0
+        self.holding = asyncio.Event()
+        self._refuses = False
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task] = set()
+        self._passes = asyncio.Event()
+        self._passes.set()
+        self._held_command: bytes | None = None
+        self._released = asyncio.Event()
 
     async def start(self) -> "Proxy":
         self._folder = tempfile.TemporaryDirectory(prefix="webchat-proxy-")
@@ -88,22 +95,31 @@ class Proxy:
         return self
 
     def blackhole(self) -> None:
-        """Take everything, pass on nothing, say nothing."""
-        self._open.clear()
+        """Take everything and pass nothing on, until `mend`."""
+        self._passes.clear()
 
     def cut(self) -> None:
-        """Cut the lines, and refuse new ones."""
-        self.refuses = True
-        for line in list(self._lines):
-            line.transport.abort()
+        """Cut all connections and refuse new ones, until `mend`."""
+        self._refuses = True
+        self._abort()
 
     def mend(self) -> None:
-        """All is well again. What was swallowed stays so."""
-        self.delay, self.refuses, self.deaf = 0.0, False, False
-        if not self._open.is_set():
-            for line in list(self._lines):
-                line.transport.abort()
-            self._open.set()
+        """Work again. What was swallowed stays lost."""
+        self.delay, self._refuses, self.deaf = 0.0, False, False
+        if not self._passes.is_set():
+            self._abort()
+            self._passes.set()
+
+    def hold(self, command: str) -> None:
+        """Hold the reply to a command, until `release`; `holding` is set when Redis has sent it."""
+        self._held_command = command.encode()
+        self.holding.clear()
+        self._released.clear()
+
+    def release(self) -> None:
+        """Pass the held reply on."""
+        self._held_command = None
+        self._released.set()
 
     async def stop(self) -> None:
         self._listener.close()
@@ -112,36 +128,62 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._folder.cleanup()
 
+    def _abort(self) -> None:
+        for writer in list(self._writers):
+            writer.transport.abort()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.refuses:
+        if self._refuses:
             writer.transport.abort()
             return
         task = asyncio.current_task()
         self._tasks.add(task)
-        lines = {writer}
+        writers = {writer}
         with contextlib.suppress(OSError, asyncio.CancelledError):
-            back, there = await asyncio.open_unix_connection(self._server.socket)
-            lines.add(there)
-            self._lines |= lines
-            await asyncio.gather(self._pass(reader, there), self._pass_back(back, writer))
-        self._lines -= lines
-        for line in lines:
-            line.transport.abort()
+            from_redis, to_redis = await asyncio.open_unix_connection(self.server.socket)
+            writers.add(to_redis)
+            self._writers |= writers
+            holds = asyncio.Event()
+            await asyncio.gather(self._pass_commands(reader, to_redis, holds),
+                                 self._pass_replies(from_redis, writer, holds))
+        self._writers -= writers
+        for each in writers:
+            each.transport.abort()
         self._tasks.discard(task)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_commands(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
+                             holds: asyncio.Event) -> None:
         while data := await reader.read(65536):
-            await self._open.wait()
+            await self._passes.wait()
+            if self._held_command and self._held_command in data:
+                holds.set()
             writer.write(data)
             await writer.drain()
         writer.close()
 
-    async def _pass_back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_replies(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
+                            holds: asyncio.Event) -> None:
         while data := await reader.read(65536):
-            await self._open.wait()
+            await self._passes.wait()
             if self.delay:
                 await asyncio.sleep(self.delay)
-            if not (self.deaf and b"smessage" in data):
-                writer.write(data)
-                await writer.drain()
+            if holds.is_set():
+                self.holding.set()
+                await self._released.wait()
+                holds.clear()
+            if self.deaf and b"smessage" in data:
+                self.swallowed += 1
+                continue
+            writer.write(data)
+            await writer.drain()
         writer.close()
+
+
+@contextlib.asynccontextmanager
+async def proxied(server: RedisServer) -> AsyncIterator[Proxy]:
+    """A proxy before a server."""
+    proxy = await Proxy(server).start()
+    try:
+        yield proxy
+    finally:
+        await proxy.stop()

@@ -1,11 +1,11 @@
-"""What every backplane promises the hub; the local one and Redis run the same suite."""
+"""What every backplane promises the hub. The local one and that of Redis run the same tests."""
 
 import contextlib
 
 import pytest
 
-from tests.backplane.nodes import QUICK, on_loop, until
-from tests.backplane.redis_server import RedisServer, needs_redis
+from tests.backplane.nodes import STEADY, on_loop, until
+from tests.backplane.redis_server import needs_redis
 from tests.chat.fakes import Clock, immediately
 from webchat.backplane import local
 from webchat.backplane.redis import RedisBackplane
@@ -21,13 +21,6 @@ ADA = names.parse("ada")
 ALEX = names.parse("Alex")
 
 
-@pytest.fixture(scope="module")
-def redis():
-    server = RedisServer().start()
-    yield server
-    server.close()
-
-
 @pytest.fixture(params=["local", pytest.param("redis", marks=needs_redis)])
 def backplane(request):
     """Makes a backplane that speaks for a hub, started and stopped."""
@@ -36,10 +29,8 @@ def backplane(request):
         if request.param == "local":
             made = local.LocalBackplane()
         else:
-            server = request.getfixturevalue("redis")
-            server.call("FLUSHALL")
-            made = RedisBackplane(server.url, timing=QUICK)
-        Hub(demo_accounts(run=immediately), made, Clock())
+            made = RedisBackplane(request.getfixturevalue("redis").url, timing=STEADY)
+        made.attach(Hub(demo_accounts(run=immediately), made, Clock()))
         await made.start()
         try:
             yield made
@@ -59,7 +50,7 @@ async def test_a_free_name_is_given_with_a_token(backplane):
 
 
 @on_loop
-async def test_a_name_that_is_held_is_refused_to_everybody_without_its_token(backplane):
+async def test_a_held_name_is_refused_without_its_token(backplane):
     async with backplane() as plane:
         await plane.claim(ADA, False, "")
         for token in ("", "guess", "é"):
@@ -68,7 +59,7 @@ async def test_a_name_that_is_held_is_refused_to_everybody_without_its_token(bac
 
 
 @on_loop
-async def test_the_token_opens_the_name_to_another_connection(backplane):
+async def test_a_held_name_is_given_to_another_connection_with_its_token(backplane):
     async with backplane() as plane:
         token = await plane.claim(ADA, False, "")
         assert await plane.claim(ADA, False, token) == token
@@ -83,7 +74,7 @@ async def test_a_token_shown_for_a_free_name_is_valid_again(backplane):
 
 
 @on_loop
-async def test_what_could_not_be_a_token_of_ours_does_not_become_one(backplane):
+async def test_a_string_without_the_form_of_a_token_does_not_become_one(backplane):
     async with backplane() as plane:
         assert await plane.claim(ADA, False, "1") != "1"
 
@@ -98,10 +89,32 @@ async def test_a_released_name_is_free(backplane):
 
 
 @on_loop
-async def test_an_account_is_claimed_as_often_as_its_password_is_proved(backplane):
+async def test_an_accounts_name_is_given_to_every_connection_that_has_proved_the_password(backplane):
     async with backplane() as plane:
         token = await plane.claim(ALEX, True, "")
         assert await plane.claim(ALEX, True, "") == token
+
+
+@on_loop
+async def test_an_account_that_takes_a_guests_name_gets_a_token_that_the_guest_does_not_know(backplane):
+    async with backplane() as plane:
+        guests = await plane.claim(ALEX, False, "")
+        assert await plane.claim(ALEX, True, "") != guests
+        assert not await plane.recognises(ALEX.key, guests)
+
+
+@on_loop
+async def test_a_name_that_an_account_holds_is_refused_to_a_guest_even_with_its_token(backplane):
+    async with backplane() as plane:
+        token = await plane.claim(ALEX, True, "")
+        with pytest.raises(NameTaken):
+            await plane.claim(ALEX, False, token)
+
+
+@on_loop
+async def test_a_guests_token_is_not_recognised(backplane):
+    async with backplane() as plane:
+        assert not await plane.recognises(ADA.key, await plane.claim(ADA, False, ""))
 
 
 @on_loop
@@ -117,7 +130,7 @@ async def test_an_accounts_token_is_recognised_while_the_name_is_held(backplane)
 
 
 @on_loop
-async def test_publishing_never_raises_whatever_the_event_and_whoever_hears_it(backplane):
+async def test_publishing_never_raises_whatever_the_event_and_the_channel(backplane):
     async with backplane() as plane:
         message = ChatMessage("0" * 24, 0, "ada", False, "hello")
         for event in (message, Typing("ada"), Presence(("ada",), ()), Notice("code", "words")):
@@ -126,7 +139,7 @@ async def test_publishing_never_raises_whatever_the_event_and_whoever_hears_it(b
 
 
 @on_loop
-async def test_a_room_that_others_know_nothing_of_stays_what_it_is(backplane):
+async def test_a_room_that_no_other_node_knows_stays_as_it_is(backplane):
     async with backplane() as plane:
         here = room()
         await plane.enter(here)
@@ -135,13 +148,21 @@ async def test_a_room_that_others_know_nothing_of_stays_what_it_is(backplane):
 
 
 @on_loop
-async def test_it_says_how_it_is(backplane):
+async def test_a_room_that_nobody_has_entered_may_be_reported_empty(backplane):
+    async with backplane() as plane:
+        here = room()
+        plane.occupants(here)
+        assert here.members() == ()
+
+
+@on_loop
+async def test_health_has_a_status_and_the_kind_of_backplane(backplane):
     async with backplane() as plane:
         await until(lambda: plane.health()["status"] == "ok")
         assert plane.health()["backplane"] in ("local", "redis")
 
 
 @on_loop
-async def test_stopping_twice_is_stopping_once(backplane):
+async def test_stopping_twice_does_no_harm(backplane):
     async with backplane() as plane:
         await plane.stop()

@@ -1,4 +1,4 @@
-"""The accounts file: what it may say, and the one sentence, with the line, for one that cannot be used."""
+"""The accounts file: what it contains, and the sentence, with the line, for a file that cannot be used."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from webchat.chat.names import key
 from webchat.chat.names import parse as parse_name
 
 HASH = "$argon2id$v=19$m=1024,t=1,p=1$jQbmCxwXFYnhPlGlJpIbIQ$6sQ48X4/O/b0PFvs5XGHO8VzVoSoTs8FbcfFemDRuIs"
-"""Of `password`."""
+"""The hash of `password`."""
 
 
 def refusal(text: str) -> str:
@@ -30,11 +30,11 @@ def test_accounts_have_a_hash_and_groups(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "# nobody yet\n", "[accounts]\n"])
-def test_a_file_may_have_no_accounts(text):
+def test_a_file_without_accounts_is_accepted(text):
     assert parse(text, "a.toml") == ()
 
 
-def test_a_room_is_spelled_everywhere_as_where_it_comes_first():
+def test_a_room_has_the_spelling_that_comes_first_in_the_file():
     ada, bob = parse(f'[accounts.ada]\nhash="{HASH}"\ngroups=["Lab", "lab "]\n'
                      f'[accounts.bob]\nhash="{HASH}"\ngroups=["LAB"]\n', "a.toml")
     assert ada.rooms == bob.rooms == ("Lab",)
@@ -44,11 +44,11 @@ def test_a_room_is_spelled_everywhere_as_where_it_comes_first():
     ("[accounts.ada\n", 1, "Expected"),
     ('[accounts.ada]\nhash = "HASH"\ngroups = [\n\n', 3, "Invalid value (at the end"),
     ('[accounts.ada]\nhash = "HASH"\n\n[accounts.ada]\n', 4, "twice"),
-    ("# x\n\n[people.ada]\n", 3, "people means nothing"),
+    ("# x\n\n[people.ada]\n", 3, "people is not a known table"),
     ("accounts = 3\n", 1, "begins with a line"),
     ("[accounts]\nada = 3\n", 2, "ada is not an account"),
-    ('\n[accounts.ada]\nhash = "HASH"\ngroup = []\n', 4, "no group; groups?"),
-    ('[accounts.ada]\nhash = "HASH"\npassword = "x"\n', 3, "no password"),
+    ('\n[accounts.ada]\nhash = "HASH"\ngroup = []\n', 4, "no key group; did you mean groups?"),
+    ('[accounts.ada]\nhash = "HASH"\npassword = "x"\n', 3, "no key password."),
     ('[accounts.bob]\nhash = "HASH"\n[accounts.ada]\ngroups = []\n', 3, "no hash"),
     ('[accounts.ada]\nhash = "secret"\n', 2, "not an Argon2id hash"),
     ('[accounts.ada]\nhash = 3\n', 2, "not an Argon2id hash"),
@@ -56,18 +56,19 @@ def test_a_room_is_spelled_everywhere_as_where_it_comes_first():
      "too long to compare"),
     ('[accounts.ada]\nhash = "HASH"\ngroups = "Lab"\n', 3, "list of names"),
     ('[accounts.ada]\nhash = "HASH"\ngroups = [\n  "Lab",\n  3,\n]\n', 3, "list of names"),
+    ('[accounts.ada]\nhash = "HASH"\ngroups = [\n  ["Lab", 3]\n]\n', 3, "list of names"),
     ('[accounts.ada]\nhash = "HASH"\ngroups = ["a:b"]\n', 3, "name of a room: A name cannot contain :"),
     ('[accounts."#ada"]\nhash = "HASH"\n', 1, "cannot be the name of an account: A name cannot begin with #"),
     ('[accounts.Bob]\nhash = "HASH"\n[accounts.BOB] # again\nhash = "HASH"\n', 3, "BOB and Bob are the same name"),
     ('[accounts]\nbob = { hash = "HASH", groups = ["#"] }\n', 2, "name of a room"),
     ('accounts.bob.hash = "HASH"\naccounts.bob.groups = ["#"]\n', 2, "name of a room"),
 ])
-def test_what_is_wrong_is_said_with_its_line(text, line, reason):
+def test_an_error_is_one_sentence_with_the_line(text, line, reason):
     said = refusal(text)
     assert said.startswith("a.toml") and f"line {line}" in said and reason in said
 
 
-def test_a_file_that_is_not_there_or_not_utf8_is_one_sentence_too(tmp_path):
+def test_a_missing_file_or_one_that_is_not_utf8_is_one_sentence_too(tmp_path):
     with pytest.raises(AccountsError, match="cannot be read: No such file"):
         accounts.load(tmp_path / "none.toml", immediately)
     (tmp_path / "latin.toml").write_bytes(b"# x\n[accounts.Zo\xeb]\n")

@@ -1,14 +1,14 @@
-"""Flood limits: a token bucket for messages, a sliding window for wrong passwords."""
+"""Rate limits: a token bucket for messages, a sliding window for wrong passwords."""
 
 from webchat.chat.limits import SlidingWindow, TokenBucket
 
 
 class TestTokenBucket:
-    def test_a_burst_passes_at_once_and_no_more(self):
+    def test_a_full_bucket_allows_exactly_its_burst_at_once(self):
         bucket = TokenBucket(rate=2, burst=3)
         assert [bucket.take(100.0) for _ in range(5)] == [True, True, True, False, False]
 
-    def test_it_fills_at_its_rate(self):
+    def test_it_refills_at_its_rate(self):
         bucket = TokenBucket(rate=2, burst=3)
         for _ in range(3):
             bucket.take(100.0)
@@ -19,21 +19,26 @@ class TestTokenBucket:
         bucket.take(0.0)
         assert [bucket.take(1e6) for _ in range(4)] == [True, True, True, False]
 
-    def test_rate_0_is_no_limit(self):
+    def test_rate_0_means_no_limit(self):
         bucket = TokenBucket(rate=0, burst=0)
         assert all(bucket.take(0.0) for _ in range(1000))
 
-    def test_a_slow_rate_lets_one_through_all_the_same(self):
+    def test_a_burst_below_one_still_allows_one(self):
         bucket = TokenBucket(rate=0.1, burst=0.2)
         assert [bucket.take(at) for at in (0.0, 9.0, 10.5)] == [True, False, True]
 
-    def test_a_clock_that_goes_back_gives_nothing(self):
+    def test_a_clock_that_goes_back_adds_no_tokens(self):
         bucket = TokenBucket(rate=1, burst=1)
         assert [bucket.take(at) for at in (100.0, 50.0, 100.5, 101.0)] == [True, False, False, True]
 
 
+    def test_a_clock_that_goes_back_takes_no_tokens(self):
+        bucket = TokenBucket(rate=1, burst=3)
+        assert [bucket.take(at) for at in (100.0, 50.0, 50.0, 50.0)] == [True, True, True, False]
+
+
 class TestSlidingWindow:
-    def test_is_full_after_its_limit_until_the_first_has_passed(self):
+    def test_it_is_full_at_its_limit_until_the_oldest_event_has_expired(self):
         window = SlidingWindow(limit=3, seconds=60)
         for at in (0.0, 10.0, 20.0):
             assert not window.is_full("ada", at)
@@ -43,20 +48,38 @@ class TestSlidingWindow:
         window.add("ada", 60.0)
         assert window.is_full("ada", 69.0) and not window.is_full("ada", 70.0)
 
-    def test_counts_each_apart(self):
+    def test_keys_are_counted_separately(self):
         window = SlidingWindow(limit=1, seconds=60)
         window.add("ada", 0.0)
         assert window.is_full("ada", 1.0) and not window.is_full("bob", 1.0)
 
-    def test_forgets_what_has_passed(self):
+    def test_keys_whose_events_have_all_expired_are_removed(self):
         window = SlidingWindow(limit=5, seconds=60)
         for number in range(100):
             window.add(number, 0.0)
         window.add("ada", 60.0)
         assert len(window) == 1
 
-    def test_remembers_a_bounded_number_the_latest(self):
+    def test_it_keeps_a_bounded_number_of_keys_those_with_the_latest_events(self):
         window = SlidingWindow(limit=1, seconds=60, capacity=10)
         for number in range(1000):
             window.add(number, 0.0)
         assert len(window) == 10 and window.is_full(999, 1.0) and not window.is_full(0, 1.0)
+
+    def test_a_key_with_a_recent_event_outlives_older_keys(self):
+        window = SlidingWindow(limit=2, seconds=60, capacity=2)
+        for key in ("ada", "bob", "ada", "cyd"):
+            window.add(key, 0.0)
+        assert window.is_full("ada", 1.0) and len(window) == 2
+
+    def test_a_key_whose_first_event_has_expired_is_kept_for_its_latest(self):
+        window = SlidingWindow(limit=2, seconds=60)
+        for key, at in (("ada", 0.0), ("ada", 50.0), ("bob", 61.0)):
+            window.add(key, at)
+        assert len(window) == 2
+
+    def test_only_the_latest_events_up_to_the_limit_count(self):
+        window = SlidingWindow(limit=2, seconds=60)
+        for at in (0.0, 50.0, 55.0):
+            window.add("ada", at)
+        assert window.is_full("ada", 109.9) and not window.is_full("ada", 110.0)

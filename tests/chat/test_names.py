@@ -1,16 +1,16 @@
-"""The rules for names: what they are made into, what is refused and why, and which clash."""
+"""The rules for names: how they are normalised, which are refused and why, and which clash."""
 
 import unicodedata
 
+import precis_i18n
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from webchat.chat import names
 from webchat.chat.errors import BadName
 from webchat.chat.names import key, parse, parse_room
 
-few = settings(max_examples=150, deadline=None)
+few_examples = settings(max_examples=150, deadline=None)
 
 AWKWARD = "*＊∗⁎﹡٭✱✶ \u3000\u00a0aàА１Ⅰﬀßeе{：꞉＜|#/@［-!\u0301\u0308\u200d\ufe0f\u202e\u2028\n\t\x07\ud800\u2800"
 raw_names = st.text(st.one_of(st.sampled_from(AWKWARD), st.characters()), max_size=40)
@@ -28,14 +28,14 @@ class TestNormalisation:
         ("e\u0301", "é"), ("Ελένη", "Ελένη"), ("Привет", "Привет"), ("日本", "日本"), ("🙂", "🙂"), ("l·l", "l·l"),
         ("O'Brien", "O'Brien"), ("[x]", "[x]"), ("दुःख", "दुःख"), ("ノア", "ノア"),
     ])
-    def test_is_the_nickname_profile_with_its_case_kept(self, raw, shown):
+    def test_names_are_normalised_by_the_nickname_profile_with_case_preserved(self, raw, shown):
         assert parse(raw).text == shown
 
     @pytest.mark.parametrize("star", "*＊∗⁎﹡٭⁑✱✲✳✶⋆✻❋⧆⁂\U0001f7b6\U0001031f\u20f0")
-    def test_asterisks_of_every_kind_are_stripped(self, star):
+    def test_asterisks_of_every_kind_are_removed(self, star):
         assert parse(f"{star} Al{star}ex {star}{star}").text == "Alex"
 
-    def test_every_character_that_unicode_calls_an_asterisk_is_stripped_or_refused(self):
+    def test_every_character_with_asterisk_in_its_unicode_name_is_removed_or_refused(self):
         for code in range(0x110000):
             if "ASTERISK" in unicodedata.name(chr(code), ""):
                 try:
@@ -43,61 +43,80 @@ class TestNormalisation:
                 except BadName:
                     assert unicodedata.category(chr(code)) == "Cf"
 
-    def test_an_ornamental_star_stays(self):
+    def test_an_ornamental_star_is_kept(self):
         assert parse("Alex★").text == "Alex★"
 
-    def test_what_an_asterisk_kept_apart_is_normalised_together(self):
+    def test_characters_that_an_asterisk_kept_apart_are_normalised_together(self):
         assert parse("e*\u0301").text == "é"
         assert parse("ada * baker").text == "ada baker"
 
 
 class TestRefusals:
     @pytest.mark.parametrize("raw", ["", " ", "*", " ＊ * "])
-    def test_nothing(self, raw):
+    def test_a_name_of_nothing_but_spaces_and_asterisks_is_refused(self, raw):
         assert refusal(raw) == "A name needs something other than spaces and asterisks."
 
     @pytest.mark.parametrize(("raw", "length"), [("x" * 33, "33"), ("ﷺ" * 2, "36"), ("x" * 70_000, "70,000")])
-    def test_too_long(self, raw, length):
+    def test_a_name_over_32_characters_after_normalisation_is_refused(self, raw, length):
         assert refusal(raw) == f"A name has at most 32 characters, and this one has {length}."
 
-    def test_32_characters_are_not_too_long(self):
+    def test_a_name_of_32_characters_is_accepted(self):
         assert parse("  " + "🙂" * 32 + "**").text == "🙂" * 32
 
     @pytest.mark.parametrize("char", "\0\x07\t\x1b\x7f\x80\x9b\xad\u200b\u200d\u200e\u061c\u202e\u2066\ufeff"
                                      "\ufe0f\ufe0e\u115f\u034f\u180e\ue000\ud800\u0378\U000e0041\u2800\ufffd\n\r\u0085\u2028\u2029")
-    def test_what_cannot_be_seen_is_named(self, char):
+    def test_invisible_characters_are_refused_by_code_point(self, char):
         assert f"U+{ord(char):04X}" in refusal(f"a{char}b")
 
     @pytest.mark.parametrize("char", "\n\r\v\f\x1c\x85\u2028\u2029")
-    def test_line_breaks_are_called_that_also_at_the_end(self, char):
+    def test_line_breaks_are_refused_as_line_breaks_even_at_the_end(self, char):
         assert refusal(f"ada{char}").endswith("a line break.")
 
     @pytest.mark.parametrize("char", "{}|:<>｛｝｜：＜＞﹛︓꞉∶❴❵∣‹›❮❘❙⏐¦│┃┼〈〉⟨⟩")
-    def test_what_the_protocols_frame_with_in_any_width_and_by_its_look(self, char):
+    def test_protocol_delimiters_and_their_lookalikes_are_refused(self, char):
         assert "A name cannot contain" in refusal(f"a{char}b")
 
     @pytest.mark.parametrize("raw", ["#a", "/a", "@a", "＃a", "／a", "＠a", "⁄a", "*#a", " /a", "﹟a", "#", "٭／"])
-    def test_what_begins_like_a_command(self, raw):
+    def test_a_name_that_begins_like_a_command_is_refused(self, raw):
         assert "begin with" in refusal(raw)
 
     @pytest.mark.parametrize("raw", ["a#b", "a/b", "a@b"])
-    def test_only_at_the_beginning(self, raw):
+    def test_the_same_characters_are_accepted_after_the_beginning(self, raw):
         assert parse(raw).text == raw
 
     @pytest.mark.parametrize("raw", ["-!- Sue has left", "‐!‐ x", "[private] Alex", "[PRIVATE] A", "[#r] A", "［＃x"])
-    def test_what_would_pass_for_the_servers_own_line_or_another_ones(self, raw):
+    def test_a_name_that_begins_like_a_line_of_the_server_is_refused(self, raw):
         assert "begin with" in refusal(raw)
 
     @pytest.mark.parametrize("raw", ["ALL", "all", "Clients", "REGISTER", "quit", "msg", "Server", "EVERYONE", "ＡＬＬ",
                                      "ѕеrvеr", "s e r v e r".replace(" ", ""), "A11", "*server*", " msg ", "ｅveryone"])
-    def test_reserved_words_in_any_case_width_and_look(self, raw):
-        assert "is the chat's own" in refusal(raw)
+    def test_reserved_words_are_refused_in_any_case_width_and_lookalike_spelling(self, raw):
+        assert "is reserved" in refusal(raw)
 
-    @pytest.mark.parametrize("raw", ["\u0301a", "a" + 5 * "\u0302\u0320", "*\u0308a"])
-    def test_accents_on_nothing_and_heaps_of_them(self, raw):
+    @pytest.mark.parametrize("raw", ["\u0301a", "x" + 5 * "\u0320", "a" + 5 * "\u20dd", "\u20dda", "*\u0308a"])
+    def test_accents_without_a_letter_and_more_than_four_on_one_are_refused(self, raw):
         assert "an accent" in refusal(raw)
 
-    def test_the_sentence_is_safe_on_any_terminal(self):
+    @pytest.mark.parametrize("mark", "\u0320\u20dd")
+    def test_four_accents_on_each_letter_are_accepted(self, mark):
+        assert parse(2 * ("x" + 4 * mark)).text == 2 * ("x" + 4 * mark)
+
+    @pytest.mark.parametrize(("raw", "reason"), [
+        ("a\u00b7b", "which is not allowed at this place."), ("a\u034fb", "which is invisible."),
+        ("a\u200bb", "which is invisible."), ("a\x07b", "a control character."), ("a\u2800b", "which shows nothing."),
+        ("a\ue000b", "a private-use character."), ("a\u0378b", "an unassigned character."),
+        ("a\u2503b", "which looks like a part of the protocol."),
+    ])
+    def test_the_reason_says_what_is_wrong_with_the_character(self, raw, reason):
+        assert refusal(raw).endswith(reason)
+
+    def test_a_text_over_256_characters_is_refused_even_if_little_of_it_remains_after_normalisation(self):
+        assert parse("x" + 255 * " ").text == parse_room("x" + 255 * " ") == "x"
+        for normalise in (parse, parse_room):
+            with pytest.raises(BadName, match="at most"):
+                normalise("x" + 256 * " ")
+
+    def test_the_reason_contains_only_printable_ascii(self):
         for raw in ("a\x1b[2Jb", "a\u202eb", "a：b", "\u0301", "a\ud800"):
             assert refusal(raw).isascii() and refusal(raw).isprintable()
 
@@ -107,26 +126,29 @@ class TestClashes:
         ("Alex", "alex"), ("Alex", "Аlex"), ("Alex", "AIex"), ("Alex", "ＡＬＥＸ"), ("modern", "modem"), ("b0b", "Bob"),
         ("Straße", "strasse"), ("ИВАН", "Иван"),
     ])
-    def test_names_that_differ_in_case_width_or_lookalikes_clash(self, one, other):
+    def test_names_that_differ_only_in_case_width_or_lookalikes_clash(self, one, other):
         assert parse(one).key == parse(other).key
 
     @pytest.mark.parametrize(("one", "other"), [("Alex", "Alexa"), ("Sue", "Sye"), ("ada 1", "ada 2"), ("é", "e")])
-    def test_others_do_not(self, one, other):
+    def test_other_names_do_not_clash(self, one, other):
         assert parse(one).key != parse(other).key
 
-    def test_a_name_is_found_as_it_is_shown_with_its_asterisk(self):
+    def test_the_key_of_a_shown_name_ignores_its_asterisk(self):
         assert key("Alex*") == key(" alex ＊") == parse("Alex").key
 
-    def test_looking_up_what_cannot_be_a_name_finds_nobody_and_never_fails(self):
+    def test_every_text_has_a_key_even_if_it_cannot_be_a_name(self):
         for raw in ("", "*", "a\ud800", "x" * 100_000, "a:b", "\n"):
             assert isinstance(key(raw), str)
+
+    def test_only_the_first_256_characters_of_a_text_count_for_its_key(self):
+        assert key("x" * 100_000) == key("x" * 256)
 
 
 class TestForAnyText:
     @given(raw_names)
     @example("e*\u0301")
-    @few
-    def test_parsing_what_was_parsed_changes_nothing(self, raw):
+    @few_examples
+    def test_parsing_a_parsed_name_changes_nothing(self, raw):
         try:
             name = parse(raw)
         except BadName:
@@ -135,8 +157,8 @@ class TestForAnyText:
         assert key(raw) == key(name.text) == key(name.text + "*") == name.key != ""
 
     @given(raw_names)
-    @few
-    def test_nothing_prohibited_survives(self, raw):
+    @few_examples
+    def test_a_parsed_name_contains_nothing_prohibited(self, raw):
         try:
             text = parse(raw).text
         except BadName as refused:
@@ -148,33 +170,33 @@ class TestForAnyText:
         assert not {unicodedata.category(char) for char in text} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
     @given(st.sampled_from(["Alex", "Sue", "Sandy", "admin"]), st.data())
-    @few
-    def test_no_lookalike_of_an_accounts_name_is_another_name(self, account, data):
+    @few_examples
+    def test_every_lookalike_of_an_accounts_name_has_its_key(self, account, data):
         alike = {"a": "aAаАａΑ", "l": "lL1IІ|ӏⅼ", "e": "eEеЕｅΕ", "x": "xXхХΧ", "s": "sSѕЅ", "u": "uUυս", "n": "nNΝ",
                  "d": "dDԁⅾ", "y": "yYуУγ", "m": "mMМⅿΜ", "i": "iIіІ1ӏ"}
         raw = "".join(data.draw(st.sampled_from(alike[char.lower()])) for char in account)
         assert key(raw) == parse(account).key
 
     @given(st.text(st.characters(max_codepoint=127), max_size=40))
-    @few
-    def test_the_short_way_for_ascii_is_what_precis_says(self, raw):
-        assert names._normalised(raw) == names._profile().apply_five_rules(raw)
+    @few_examples
+    def test_the_shortcut_for_ascii_agrees_with_precis(self, raw):
+        nickname = precis_i18n.get_profile("NicknameCasePreserved")
         try:
-            text = parse(raw).text
+            name = parse(raw)
         except BadName:
             return
-        assert names._profile().enforce(text) == text
+        assert name.text == nickname.enforce(raw.replace("*", ""))
 
 
-class TestRooms:
+class TestRoomNames:
     @pytest.mark.parametrize(("raw", "shown"), [
         ("8 out of 10 cats", "8 out of 10 cats"), ("  Quite  Interesting ", "Quite Interesting"), ("x" * 64, "x" * 64),
         ("All", "All"), ("C*", "C*"),
     ])
-    def test_are_normalised_like_names_but_keep_asterisks_and_words(self, raw, shown):
+    def test_room_names_are_normalised_like_names_but_keep_asterisks_and_reserved_words(self, raw, shown):
         assert parse_room(raw) == shown
 
     @pytest.mark.parametrize("raw", ["", "  ", "x" * 65, "#x", "a\nb", "a:b", "a|b", "a\u200bb"])
-    def test_are_refused_like_names(self, raw):
+    def test_room_names_are_refused_for_the_same_reasons_as_names(self, raw):
         with pytest.raises(BadName):
             parse_room(raw)

@@ -1,4 +1,4 @@
-"""The text of a message: what is let through, what is replaced, what is refused."""
+"""The text of messages: what is kept, what is replaced, what is refused."""
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +12,7 @@ from webchat.chat.texts import clean
     "hello", "  indented\n\ttwice ", "日本語 🙂\ufe0f", "e\u0301", "<b>&amp;</b>", "{ALL}x", "a\u200db",
     "\u202eabc\u202c",
 ])
-def test_content_is_left_alone(text):
+def test_ordinary_text_is_not_changed(text):
     assert clean(text) == text
 
 
@@ -21,12 +21,12 @@ def test_control_characters_are_replaced(char):
     assert clean(f"a{char}b") == "a\ufffdb"
 
 
-def test_half_a_surrogate_pair_is_replaced_because_it_cannot_be_sent():
+def test_an_unpaired_surrogate_is_replaced_because_it_cannot_be_encoded():
     assert clean("a\ud83db").encode() == "a\ufffdb".encode()
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\u2028", "\u2029"])
-def test_what_ends_a_line_is_a_newline_so_that_no_door_shows_a_line_without_its_speaker(end):
+def test_line_separators_become_newlines_so_that_gateways_name_the_sender_of_each_line(end):
     assert clean(f"a{end}b") == "a\nb"
 
 
@@ -36,7 +36,7 @@ def test_blank_text_is_refused(text):
         clean(text)
 
 
-def test_4096_characters_are_the_most_and_a_character_is_a_code_point():
+def test_a_text_of_4096_code_points_is_accepted_and_a_longer_one_refused():
     assert len(clean("🙂" * 4096)) == 4096
     assert len(clean("a\r\n" * 1365 + "b")) == 2731
     with pytest.raises(TooLong, match="4,096 characters, and this one has 4,097"):
@@ -45,7 +45,7 @@ def test_4096_characters_are_the_most_and_a_character_is_a_code_point():
 
 @given(st.text(st.characters(), max_size=60))
 @settings(max_examples=100)
-def test_whatever_comes_out_can_be_sent_and_has_no_controls(text):
+def test_any_cleaned_text_can_be_encoded_and_contains_no_controls(text):
     try:
         cleaned = clean(text)
     except Empty:

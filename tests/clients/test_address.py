@@ -1,4 +1,4 @@
-"""Addresses, as people write them down."""
+"""Addresses as people write them."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_an_address_is_understood(text, address):
     assert parse(text) == address
 
 
-def test_the_port_that_is_not_given_is_that_of_the_protocol():
+def test_an_address_without_a_port_gets_the_protocols_default_port():
     assert parse("localhost", 33002) == Address("localhost", 33002)
     assert parse("localhost:1", 33002) == Address("localhost", 1)
 
@@ -34,7 +34,7 @@ def test_the_port_that_is_not_given_is_that_of_the_protocol():
     "", " ", "localhost:", "localhost:0", "localhost:65536", "localhost:seven", "[::1", ":7007", "ftp://localhost",
     "me@localhost", "two words", "ws://", "ws://localhost:99999/ws",
 ])
-def test_what_is_none_is_refused_in_a_sentence(text):
+def test_a_text_that_is_no_address_is_refused_with_a_sentence(text):
     with pytest.raises(ValueError, match=r".+ .+\."):
         parse(text)
 
@@ -42,5 +42,5 @@ def test_what_is_none_is_refused_in_a_sentence(text):
 @pytest.mark.parametrize(("text", "shown"), [
     ("localhost", "localhost:7007"), ("::1", "[::1]:7007"), ("ws://localhost:8000", "ws://localhost:8000/ws"),
 ])
-def test_it_is_shown_as_it_can_be_typed(text, shown):
+def test_an_address_is_shown_in_a_form_that_can_be_typed_again(text, shown):
     assert str(parse(text)) == shown

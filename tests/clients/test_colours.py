@@ -1,4 +1,4 @@
-"""Colours that people can be told apart by, on any terminal."""
+"""Colours by which people can be told apart, on any terminal."""
 
 from itertools import pairwise
 
@@ -27,13 +27,13 @@ def test_each_is_one_that_a_terminal_of_256_colours_has(colour):
     assert {int(colour[at : at + 2], 16) for at in (1, 3, 5)} <= {0, 95, 135, 175, 215, 255}
 
 
-def test_as_many_people_as_there_are_colours_have_one_each():
+def test_no_colour_is_used_twice_before_all_are_in_use():
     colours = Colours()
     given = [colours.of(f"guest{number}") for number in range(2 * len(PALETTE))]
     assert sorted(given[: len(PALETTE)]) == sorted(given[len(PALETTE) :]) == sorted(PALETTE)
 
 
-def test_a_person_keeps_a_colour_with_or_without_the_badge():
+def test_a_person_keeps_their_colour_with_or_without_the_badge():
     colours = Colours()
     first = colours.of("Sue")
     for name in ("ada", "bob"):
@@ -41,6 +41,6 @@ def test_a_person_keeps_a_colour_with_or_without_the_badge():
     assert colours.of("Sue*") == colours.of("sue") == first
 
 
-def test_a_person_has_the_same_colour_on_everybodys_screen():
+def test_a_person_has_the_same_colour_in_every_client():
     assert len({Colours().of("Hugo") for _ in range(3)}) == 1
     assert any(Colours().of(one) != Colours().of(other) for one, other in pairwise(["ada", "bob", "Hugo", "Sue"]))

@@ -1,28 +1,29 @@
-"""Braces over TCP: where messages end when nothing says so, how events look, and that no text can start a frame."""
+"""Braces over TCP: where messages end without a mark, how events look, and that no text can start a frame."""
+
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.codecs.splits import byte_by_byte, cut, random_cuts
+from tests.codecs.memory import held_text
+from tests.codecs.splits import byte_by_byte, cut, random_cuts, whole
 from webchat.chat.errors import SlowDown
 from webchat.chat.events import ChatMessage, Login, Notice, Presence, Say, Tell, Typing, Welcome
 from webchat.codecs import braces
 from webchat.codecs.braces import (
     BraceDecoder,
-    BraceListener,
-    Clients,
-    Leave,
-    Message,
-    OtherProtocol,
-    Overlong,
+    ClientList,
+    MissingHeader,
+    ReceivedMessage,
     Registered,
+    ServerFrameDecoder,
     ServerLine,
-    Stray,
-    Who,
 )
+from webchat.codecs.commands import ListUsers, Quit
+from webchat.codecs.stream_input import OtherProtocol, Overlong
 
-HUGO, SILENCE, PATIENCE = Login("Hugo"), 0.05, 0.5
+HUGO, IDLE, UNFINISHED = Login("Hugo"), 0.05, 0.5
 
 CORPUS = [
     ("{REGISTER}Hugo", HUGO),
@@ -30,11 +31,11 @@ CORPUS = [
     ("{Sue*}psst", Tell("Sue*", "psst")),
     ("{nobody}psst", Tell("nobody", "psst")),
     ("{ALL}a {word} in braces, and a { alone", Say("a {word} in braces, and a { alone")),
-    ("{CLIENTS}", Who()),
+    ("{CLIENTS}", ListUsers()),
     ("{REGISTER}Alex|pass|word", Login("Alex", "pass|word")),
     ("{ALL}", Say("")),
     ("{ALL}bye", Say("bye")),
-    ("{QUIT}", Leave()),
+    ("{QUIT}", Quit()),
 ]
 # Without newlines a message can only begin where the header is known to be one.
 UNDELIMITED = [case for case in CORPUS if case[0] != "{nobody}psst"]
@@ -44,11 +45,15 @@ def decoder(**settings):
     return BraceDecoder(lambda name: name in ("Hugo", "Sue*"), **settings)
 
 
+def received(reader, segments):
+    return [item for segment in segments for item in reader.receive(segment)]
+
+
 def items_of(segments, **settings):
     """What is read when the segments follow each other without a pause, and then there is silence."""
     reader = decoder(**settings)
-    items = [item for segment in segments for item in reader.receive(segment)]
-    return items + (reader.idle() if reader.deadline is not None else [])
+    items = received(reader, segments)
+    return items + (reader.idle() if reader.idle_after is not None else [])
 
 
 def message(text="hello", **where):
@@ -56,14 +61,24 @@ def message(text="hello", **where):
 
 
 class TestWithNewlines:
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    @pytest.mark.parametrize("trailing", ["", "{ALL}x", "{nobody}{AL"])
     @pytest.mark.parametrize("ending", ["\n", "\r\n"])
-    def test_the_corpus_is_read_at_once_and_byte_by_byte(self, ending):
+    @pytest.mark.parametrize("text, item", CORPUS)
+    def test_a_message_is_complete_with_its_newline_whatever_follows(self, text, item, ending, trailing, split):
+        reader = decoder()
+        received(reader, split(f"{{REGISTER}}Hugo{ending}".encode()))
+        assert received(reader, split(f"{text}{ending}{trailing}".encode())) == [item]
+        assert reader.ending == ending
+        assert (reader.idle_after is None) == (not trailing)
+
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    @pytest.mark.parametrize("ending", ["\n", "\r\n"])
+    def test_several_messages_are_read_in_their_order(self, ending, split):
         data = "".join(text + ending for text, _ in CORPUS).encode()
-        for segments in ([data], byte_by_byte(data)):
-            reader = decoder()
-            assert [item for segment in segments for item in reader.receive(segment)] == [item for _, item in CORPUS]
-            assert reader.ending == ending
-            assert reader.deadline is None
+        reader = decoder()
+        assert received(reader, split(data)) == [item for _, item in CORPUS]
+        assert reader.idle_after is None
 
     @given(cuts=random_cuts, ending=st.sampled_from(["\n", "\r\n"]))
     def test_the_corpus_is_read_in_any_split(self, cuts, ending):
@@ -74,35 +89,37 @@ class TestWithNewlines:
         assert items_of([b"{REGISTER}Hugo\n", b"{ALL}one\ntwo\n"]) == [HUGO, Say("one\ntwo")]
         assert items_of([b"{REGISTER}Hugo\n", b"{ALL}1\n\n2\n{ALL}3\n"]) == [HUGO, Say("1\n\n2"), Say("3")]
 
-    def test_what_was_meant_for_somebody_who_has_left_is_not_said_to_others(self):
+    def test_a_message_to_somebody_who_has_left_is_not_said_to_others(self):
         assert items_of([b"{REGISTER}Hugo\n{ALL}hello\n{gone}secret\n"])[1:] == [Say("hello"), Tell("gone", "secret")]
 
-    def test_text_without_a_header_is_told_apart(self):
-        assert items_of([b"{REGISTER}Hugo\n", b"hello\n"]) == [HUGO, Stray()]
+    def test_text_without_a_header_is_recognised(self):
+        assert items_of([b"{REGISTER}Hugo\n", b"hello\n"]) == [HUGO, MissingHeader()]
 
-    @pytest.mark.parametrize("blank", [b"\n", b"\r\n", b"  \n"])
-    def test_a_blank_line_is_a_goodbye(self, blank):
-        assert items_of([b"{REGISTER}Hugo\n", blank]) == [HUGO, Leave()]
-        assert items_of([b"{REGISTER}Hugo\n" + b"{ALL}bye\n\n"]) == [HUGO, Say("bye"), Leave()]
+    @pytest.mark.parametrize("blank", [b"\n", b"\r\n", b"  \n", b" \t\r\n"])
+    def test_a_blank_line_ends_the_connection(self, blank):
+        assert items_of([b"{REGISTER}Hugo\n", blank]) == [HUGO, Quit()]
+        assert items_of([b"{REGISTER}Hugo\n", *byte_by_byte(blank)]) == [HUGO, Quit()]
+        assert items_of([b"{REGISTER}Hugo\n" + b"{ALL}bye\n\n"]) == [HUGO, Say("bye"), Quit()]
 
     def test_a_pause_does_not_end_a_message(self):
         reader = decoder()
         reader.receive(b"{REGISTER}Hugo\n{ALL}hel")
-        assert reader.deadline == PATIENCE
+        assert reader.idle_after == UNFINISHED
         assert reader.receive(b"lo\n") == [Say("hello")]
 
-    @pytest.mark.parametrize("whole", [b"{QUIT}", b" "])
-    def test_a_pause_ends_what_nothing_can_follow(self, whole):
+    @pytest.mark.parametrize("complete", [b"{QUIT}", b" "])
+    def test_a_pause_ends_what_nothing_can_follow(self, complete):
         reader = decoder()
         reader.receive(b"{REGISTER}Hugo\n")
-        reader.receive(whole)
-        assert reader.deadline == SILENCE
-        assert reader.idle() == [Leave()]
+        reader.receive(complete)
+        assert reader.idle_after == IDLE
+        assert reader.idle() == [Quit()]
 
-    def test_a_long_pause_does_for_a_client_that_forgot_the_newline(self):
+    def test_a_long_pause_ends_the_message_of_a_client_that_forgot_the_newline(self):
         reader = decoder()
         reader.receive(b"{REGISTER}Hugo\n")
         reader.receive(b"{ALL}hello")
+        assert reader.idle_after == UNFINISHED
         assert reader.idle() == [Say("hello")]
 
 
@@ -111,27 +128,47 @@ class TestWithoutNewlines:
         reader = decoder()
         for text, item in CORPUS:
             assert reader.receive(text.encode()) == []
-            assert reader.deadline == SILENCE
+            assert reader.idle_after == IDLE
             assert reader.idle() == [item]
-            assert reader.deadline is None
+            assert reader.idle_after is None
         assert reader.ending == ""
 
-    def test_a_message_ends_where_another_begins(self):
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    def test_a_message_ends_where_another_begins(self, split):
         data = "".join(text for text, _ in UNDELIMITED).encode()
-        for segments in ([data], byte_by_byte(data)):
-            assert items_of(segments) == [item for _, item in UNDELIMITED]
+        assert items_of(split(data)) == [item for _, item in UNDELIMITED]
 
     @given(cuts=random_cuts)
     def test_several_in_one_segment_and_one_over_several(self, cuts):
         data = "".join(text for text, _ in UNDELIMITED).encode()
         assert items_of(cut(data, cuts)) == [item for _, item in UNDELIMITED]
 
-    def test_a_name_begins_a_message_only_when_its_owner_is_connected(self):
+    def test_a_name_starts_a_message_only_while_a_person_of_that_name_is_connected(self):
         assert items_of([b"{ALL}hi {nobody} and {Hugo}psst"]) == [Say("hi {nobody} and "), Tell("Hugo", "psst")]
+
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    def test_each_word_in_braces_is_looked_up_once_however_long_the_message_grows(self, split):
+        asked = []
+        reader = BraceDecoder(asked.append)
+        received(reader, split(b"{ALL}" + b"{one}{two}" * 100 + b"x" * 4000))
+        assert asked == ["one", "two"] * 100
+        assert reader.idle() == [Say("{one}{two}" * 100 + "x" * 4000)]
+
+    @pytest.mark.parametrize("length, is_header", [(64, True), (65, False)])
+    def test_a_header_has_at_most_64_characters(self, length, is_header):
+        name = "n" * length
+        reader = BraceDecoder(lambda name: True)
+        items = received(reader, byte_by_byte(f"{{ALL}}hi{{{name}}}psst".encode())) + reader.idle()
+        assert items == ([Say("hi"), Tell(name, "psst")] if is_header else [Say(f"hi{{{name}}}psst")])
 
     def test_a_newline_inside_a_body_belongs_to_it(self):
         assert items_of([b"{ALL}one\ntwo"]) == [Say("one\ntwo")]
         assert items_of([b"{ALL}one\ntwo{ALL}three"]) == [Say("one\ntwo"), Say("three")]
+        assert items_of([b"{REGISTER}Hugo{ALL}", *byte_by_byte(b"one\ntwo")]) == [HUGO, Say("one\ntwo")]
+
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    def test_once_the_first_message_ended_without_a_newline_none_ends_another(self, split):
+        assert items_of(split(b"{REGISTER}Hugo{ALL}one\n{nobody}two")) == [HUGO, Say("one\n{nobody}two")]
 
     def test_a_later_message_with_a_newline_is_read_all_the_same(self):
         reader = decoder()
@@ -141,27 +178,38 @@ class TestWithoutNewlines:
         assert reader.idle() == [Say("hello")]
         assert reader.ending == ""
 
-    def test_blanks_before_a_header_are_no_message(self):
-        data = b" \t{REGISTER}Hugo"
-        for segments in ([data], byte_by_byte(data)):
-            assert items_of(segments) == [Login("Hugo", "")]
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    def test_blanks_before_a_header_are_no_message(self, split):
+        assert items_of(split(b" \t {REGISTER}Hugo")) == [HUGO]
 
-    @pytest.mark.parametrize("blank", [b" ", b"\n", b"\r\n"])
-    def test_a_blank_segment_is_a_goodbye(self, blank):
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    def test_blanks_before_a_text_without_a_header_do_not_end_the_connection(self, split):
+        assert items_of(split(b"  hello")) == [MissingHeader()]
+
+    @pytest.mark.parametrize("blank", [b" ", b"\n", b"\r\n", b" " * 1000])
+    def test_a_blank_segment_ends_the_connection(self, blank):
         reader = decoder()
         reader.receive(b"{REGISTER}Hugo")
         reader.idle()
         reader.receive(blank)
-        assert reader.idle() == [Leave()]
+        assert reader.idle_after == IDLE
+        assert reader.idle() == [Quit()]
 
-    @pytest.mark.parametrize("part", [b"{AL", b"{", "{ALL}Zo\u00eb".encode()[:-1]])
-    def test_what_is_plainly_unfinished_gets_more_time(self, part):
+    @pytest.mark.parametrize("part", [b"{AL", b"{", "{ALL}Zo\u00eb".encode()[:-1], "\u00eb".encode()[:-1]])
+    def test_a_message_that_ends_in_a_header_or_a_character_gets_more_time(self, part):
         reader = decoder()
         assert reader.receive(part) == []
-        assert reader.deadline == PATIENCE
+        assert reader.idle_after == UNFINISHED
 
     def test_half_a_character_at_the_end_becomes_a_replacement_character(self):
         assert items_of([b"{ALL}caf\xc3"]) == [Say("caf\ufffd")]
+
+    def test_half_a_character_is_not_joined_to_the_message_after_it(self):
+        reader = decoder()
+        reader.receive(b"{ALL}caf\xc3")
+        reader.idle()
+        reader.receive(b"{ALL}\xa9")
+        assert reader.idle() == [Say("\ufffd")]
 
     def test_the_end_of_the_input_ends_the_last_message(self):
         reader = decoder()
@@ -169,41 +217,87 @@ class TestWithoutNewlines:
         assert reader.end() == [Say("bye")]
         assert reader.end() == []
 
+    def test_the_times_can_be_chosen(self):
+        reader = decoder(idle_time=1, unfinished_time=2)
+        reader.receive(b"{AL")
+        assert reader.idle_after == 2
+        reader.receive(b"L}")
+        assert reader.idle_after == 1
+
 
 class TestBadBytes:
     @given(st.lists(st.binary(max_size=40) | st.sampled_from([b"{ALL}", b"{", b"}", b"\n", b"{Hugo}"]), max_size=12))
-    def test_none_make_it_raise_or_keep_more_than_its_limit(self, segments):
+    def test_any_bytes_are_read_without_an_error(self, segments):
         reader = decoder(limit=50)
-        for segment in segments:
-            reader.receive(segment)
-            assert len(reader._buffer) <= 64
+        received(reader, segments)
         reader.idle()
-        assert reader.deadline is None
+        assert reader.idle_after is None
 
     def test_invalid_utf8_becomes_replacement_characters(self):
         assert items_of([b"{ALL}caf\xe9 \xff\n"]) == [Say("caf\ufffd \ufffd")]
 
-    @pytest.mark.parametrize("split", [lambda data: [data], byte_by_byte])
-    def test_an_overlong_message_is_told_once_and_the_next_is_read(self, split):
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    def test_a_message_of_exactly_the_limit_is_read(self, split):
+        text = "x" * (100 - len("{ALL}\n"))
+        assert items_of(split(f"{{ALL}}{text}\n".encode()), limit=100) == [Say(text)]
+        assert items_of(split(f"{{ALL}}{text}x\n{{ALL}}next\n".encode()), limit=100) == [Overlong(), Say("next")]
+
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    def test_a_message_of_exactly_the_limit_is_read_without_a_newline(self, split):
+        text = "x" * (100 - len("{ALL}"))
+        assert items_of(split(f"{{ALL}}{text}".encode()), limit=100) == [Say(text)]
+        assert items_of(split(f"{{ALL}}{text}x".encode()), limit=100) == [Overlong()]
+
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    def test_an_overlong_message_is_reported_once_and_the_next_is_read(self, split):
         data = b"{REGISTER}Hugo\n{ALL}" + b"x" * 500 + b"\n{ALL}next\n"
         assert items_of(split(data), limit=100) == [HUGO, Overlong(), Say("next")]
 
-    def test_an_overlong_message_without_newlines_ends_at_the_next_or_with_silence(self):
-        assert items_of([b"{ALL}" + b"x" * 500, b"yy{ALL}next"], limit=100) == [Overlong(), Say("next")]
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    def test_after_an_overlong_message_a_newline_lets_any_header_start_a_message(self, split):
+        data = b"{REGISTER}Hugo\n{ALL}" + b"x" * 500 + b"\n{nobody}next\n"
+        assert items_of(split(data), limit=100) == [HUGO, Overlong(), Tell("nobody", "next")]
+
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    def test_an_overlong_message_without_newlines_ends_at_the_next_header(self, split):
+        data = b"{REGISTER}Hugo{ALL}" + b"x" * 500 + b"{AL {ALL}next"
+        assert items_of(split(data), limit=100) == [HUGO, Overlong(), Say("next")]
+
+    @pytest.mark.parametrize("at", range(1, len("{Sue*}")))
+    def test_a_header_cut_in_two_ends_an_overlong_message(self, at):
+        header = b"{Sue*}"
+        segments = [b"{ALL}" + b"x" * 500, b"yy" + header[:at], header[at:] + b"next"]
+        assert items_of(segments, limit=100) == [Overlong(), Tell("Sue*", "next")]
+
+    def test_silence_ends_an_overlong_message(self):
         reader = decoder(limit=100)
         assert reader.receive(b"{ALL}" + b"x" * 500) == [Overlong()]
+        assert reader.idle_after == IDLE
         assert reader.idle() == []
         reader.receive(b"{ALL}next")
         assert reader.idle() == [Say("next")]
 
-    def test_no_end_for_ever_takes_no_memory(self):
+    @pytest.mark.parametrize("endless", [b"x" * 64, b"{" * 64, b" " * 64, b"{x}" * 20])
+    def test_a_message_without_an_end_is_reported_once_and_takes_no_memory(self, endless):
         reader = decoder(limit=100)
-        assert [item for _ in range(1000) for item in reader.receive(b"x" * 64)] == [Overlong()]
-        assert len(reader._buffer) <= 64
+        reader.receive(b"{ALL}x\n{ALL}")
+        assert received(reader, [endless] * 1000) == [Overlong()]
+        assert held_text(reader) < 100
 
     @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01"])
     def test_a_browser_or_tls_is_recognised(self, data):
         assert items_of([data]) == [OtherProtocol()]
+        assert items_of(byte_by_byte(data))[0] == OtherProtocol()
+
+    @pytest.mark.parametrize("first", [[b"{REGISTER}Hugo\n"], [b"{REGISTER}Hugo{ALL}"]])
+    def test_the_same_words_after_the_first_message_are_text(self, first):
+        assert OtherProtocol() not in items_of([*first, b"GET / HTTP/1.1\n"])
+
+    def test_the_same_words_after_a_silence_are_text(self):
+        reader = decoder()
+        reader.receive(b"GET ")
+        reader.idle()
+        assert OtherProtocol() not in [*reader.receive(b"/ HTTP/1.1\n"), *reader.idle()]
 
 
 class TestSending:
@@ -212,67 +306,102 @@ class TestSending:
         [
             (message(), ["{ALL}Hugo: hello"], False),
             (message(to_user="Sue*"), ["{Sue*}Hugo: hello"], False),
+            (message(room="Taskmaster"), ["{ALL}[#Taskmaster] Hugo: hello"], False),
             (message("one\ntwo"), ["{ALL}Hugo: one", "{ALL}Hugo: two"], False),
+            (message("one\u2028two\u2029three"), ["{ALL}Hugo: one", "{ALL}Hugo: two", "{ALL}Hugo: three"], False),
+            (message("what is {ALL}?"), ["{ALL}Hugo: what is ｛ALL}?"], False),
+            (message("} {"), ["{ALL}Hugo: } {"], False),
+            (message("{} } {ALL} {CLIENTS} {"), ["{ALL}Hugo: ｛} } ｛ALL} ｛CLIENTS} {"], False),
             (Presence(("ada",), ("bob",)), ["{ALL}bob has left the chat.", "{ALL}ada has joined the chat!"], True),
             (Welcome("Hugo", False, (), (), ""), ["{Hugo}Welcome, Hugo!"], False),
             (Notice("degraded", "Sorry."), ["{ALL}Sorry."], False),
         ],
     )
-    def test_events_look_as_the_contract_says_in_the_ending_of_the_listener(self, event, frames, roster):
+    def test_events_look_as_the_contract_says_in_the_ending_of_the_receiver(self, event, frames, roster):
         assert braces.encode_bare(event) == (tuple(frame.encode() for frame in frames), roster)
         assert braces.encode_lf(event) == (("".join(f"{frame}\n" for frame in frames).encode(),), roster)
         assert braces.encode_crlf(event) == (("".join(f"{frame}\r\n" for frame in frames).encode(),), roster)
 
+    def test_the_encoders_are_chosen_by_ending(self):
+        for ending, encode in braces.BRACE_ENCODERS.items():
+            assert encode(message()).chunks == (f"{{ALL}}Hugo: hello{ending}".encode(),)
+
+    def test_half_a_surrogate_pair_is_sent_as_a_question_mark(self):
+        assert braces.encode_bare(message("\ud800")).chunks == (b"{ALL}Hugo: ?",)
+
     def test_the_list_of_people(self):
         assert braces.roster(("Hugo", "Sue*")) == "{CLIENTS}Hugo|Sue*"
 
+    @pytest.mark.parametrize("encode", braces.BRACE_ENCODERS.values())
     @pytest.mark.parametrize("event", [Typing("Hugo"), Presence(("ada",), (), "Taskmaster")])
-    def test_it_says_nothing_of_typing_and_rooms(self, event):
-        assert braces.encode_bare(event) is None
+    def test_typing_and_the_presence_of_rooms_are_not_shown(self, event, encode):
+        assert encode(event) is None
 
     @given(text=st.text(alphabet="{}ALQUIT \nHugo", max_size=60))
     def test_no_text_can_start_a_frame(self, text):
         for chunk in braces.encode_bare(message(text)).chunks:
             assert chunk.startswith(b"{ALL}Hugo: ")
-            assert not braces._HEADER.search(chunk.decode(), 1)
+            assert not re.search(r"\{[^{}]*\}", chunk.decode().removeprefix("{ALL}"))
             assert b"\n" not in chunk
 
-    def test_the_servers_own_sentences_name_no_sender(self):
-        assert ": " not in braces.sentence("Refused: that name is taken.")[0]
+    def test_a_sentence_of_the_server_does_not_look_like_a_message(self):
+        assert braces.sentence("Refused: that name is taken.\nAnother: line.") == [
+            "{ALL}Refused – that name is taken.", "{ALL}Another – line."]
 
 
 class TestClient:
-    def test_what_it_sends_is_what_the_server_reads(self):
-        sent = [
-            (braces.register("Zoë"), [Login("Zoë")]),
-            (braces.register("Alex", "password"), [Login("Alex", "password")]),
-            (braces.say("hello"), [Say("hello")]),
-            (braces.say("one\n\ntwo"), [Say("one"), Say("two")]),
-            (braces.say("what is {ALL}?"), [Say("what is ｛ALL}?")]),
-            (braces.tell("Sue*", "psst"), [Tell("Sue*", "psst")]),
-            (braces.who(), [Who()]),
-            (braces.quit(), [Leave()]),
-        ]
-        data = b"".join(data for data, _ in sent)
-        for segments in ([data], byte_by_byte(data)):
-            assert items_of(segments) == [item for _, items in sent for item in items]
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    @pytest.mark.parametrize("data, items", [
+        (braces.register("Zoë"), [Login("Zoë")]),
+        (braces.register("Alex", "password"), [Login("Alex", "password")]),
+        (braces.say("hello"), [Say("hello")]),
+        (braces.say("one\n\n \ntwo"), [Say("one"), Say("two")]),
+        (braces.say("what is {ALL}?"), [Say("what is ｛ALL}?")]),
+        (braces.tell("Sue*", "psst"), [Tell("Sue*", "psst")]),
+        (braces.request_users(), [ListUsers()]),
+        (braces.quit(), [Quit()]),
+    ])
+    def test_the_server_reads_what_a_client_sends(self, data, items, split):
+        assert received(decoder(), split(data)) == items
+        assert received(decoder(), split(data + braces.say("next"))) == [*items, Say("next")]
+
+    EVENTS = [
+        (Welcome("Hugo", False, (), (), ""), Registered("Hugo", "Welcome, Hugo!")),
+        (message("a: b"), ReceivedMessage("Hugo", "a: b", private=False)),
+        (message(to_user="Sue*"), ReceivedMessage("Hugo", "hello", private=True)),
+        (message(room="Taskmaster"), ReceivedMessage("[#Taskmaster] Hugo", "hello", private=False)),
+        (Presence((), ("ada",)), ServerLine("ada has left the chat.")),
+        (message("Welcome, Hugo!", to_user="Hugo"), ReceivedMessage("Hugo", "Welcome, Hugo!", private=True)),
+    ]
+
+    @pytest.mark.parametrize("encode", [braces.encode_lf, braces.encode_crlf])
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    @pytest.mark.parametrize("event, frame", EVENTS)
+    def test_a_client_reads_what_the_server_sends(self, event, frame, split, encode):
+        client = ServerFrameDecoder()
+        [data] = encode(event).chunks
+        assert received(client, split(data + b"{ALL}trailing")) == [frame]
+
+    @pytest.mark.parametrize("line, frame", [
+        ("{CLIENTS}Hugo|Sue*", ClientList(("Hugo", "Sue*"))), ("{CLIENTS}", ClientList(())),
+        ("no header", ServerLine("no header")), ("{Hugo}Welcome, ada!", ServerLine("Welcome, ada!")),
+        ("{ALL}Welcome, ALL!", ServerLine("Welcome, ALL!")),
+    ])
+    def test_a_client_reads_lists_and_sentences(self, line, frame):
+        assert ServerFrameDecoder().receive(f"\n{line}\n".encode()) == [frame]
 
     @given(cuts=random_cuts)
-    def test_it_hears_what_the_server_says_in_any_split(self, cuts):
-        events = [Welcome("Hugo", False, (), (), ""), message("a: b"), message(to_user="Sue*"), Presence((), ("ada",))]
-        data = b"".join(chunk for event in events for chunk in braces.encode_lf(event).chunks)
-        data += braces.burst([braces.roster(("Hugo", "Sue*"))], ending="\n").chunks[0]
-        listener = BraceListener()
-        assert [one for segment in cut(data, cuts) for one in listener.receive(segment)] == [
-            Registered("Hugo", "Welcome, Hugo!"), Message("Hugo", "a: b", private=False),
-            Message("Hugo", "hello", private=True), ServerLine("ada has left the chat."), Clients(("Hugo", "Sue*")),
-        ]
+    def test_a_client_reads_the_same_in_any_split(self, cuts):
+        data = b"".join(braces.encode_lf(event).chunks[0] for event, _ in self.EVENTS)
+        data += braces.batch([braces.roster(("Hugo", "Sue*"))], ending="\n").chunks[0]
+        expected = [*(frame for _, frame in self.EVENTS), ClientList(("Hugo", "Sue*"))]
+        assert received(ServerFrameDecoder(), cut(data, cuts)) == expected
 
-    def test_it_knows_presence_from_other_sentences(self):
+    def test_a_client_knows_presence_from_other_sentences(self):
         frames = braces.as_frames(Presence(("ada",), ("bob",)))
         assert all(braces.is_presence(frame.removeprefix("{ALL}")) for frame in frames)
         assert not braces.is_presence("Nobody of that name is here.")
 
-    def test_it_reads_the_code_of_a_refusal_out_of_its_sentence(self):
-        assert braces.refusal(braces.sentence(str(SlowDown()))[0].removeprefix("{ALL}")) == "slow-down"
-        assert braces.refusal("ada has joined the chat!") is None
+    def test_a_client_reads_the_code_of_a_refusal_out_of_its_sentence(self):
+        assert braces.refusal_code(braces.sentence(str(SlowDown()))[0].removeprefix("{ALL}")) == "slow-down"
+        assert braces.refusal_code("ada has joined the chat!") is None

@@ -65,7 +65,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st
 
 
 @given(st.sampled_from(sorted(json_events.COMMAND_NAMES)), JSON)
-def test_no_payload_does_anything_but_become_a_command_or_be_refused(event, payload):
+def test_any_payload_is_a_command_or_refused(event, payload):
     try:
         command = json_events.command(event, payload)
     except BadMessage:
@@ -78,13 +78,15 @@ def test_a_client_reads_the_event_that_the_server_wrote(event):
     assert json_events.event(*json_events.payload(event)) == event
 
 
-def test_fields_that_say_nothing_are_left_out():
+def test_fields_that_are_none_are_left_out():
     assert json_events.payload(ChatMessage("02", 6, "ada", False, "x")) == (
         "chat_message", {"id": "02", "time": 6, "from_user": "ada", "authenticated": False, "text": "x"})
 
 
-@pytest.mark.parametrize(("name", "payload"), [("surprise", {}), ("typing", {}), ("typing", []), ("notice", None)])
-def test_a_client_refuses_what_is_no_event_of_ours(name, payload):
+@pytest.mark.parametrize(("name", "payload"), [
+    ("surprise", {}), ("typing", {}), ("typing", []), ("notice", None), ("notice", 5), ("presence", {"joined": []}),
+])
+def test_a_client_refuses_events_that_it_does_not_know(name, payload):
     with pytest.raises(BadMessage):
         json_events.event(name, payload)
 
@@ -99,16 +101,17 @@ def test_the_server_reads_the_command_that_a_client_wrote(command):
 def test_a_client_reads_the_receipt_of_a_join():
     receipt = Joined("Taskmaster", ("Alex*",), (MESSAGE,))
     assert json_events.joined(json_events.acknowledgement(receipt)) == receipt
-    for answer in ({"ok": True}, {"room": "r", "members": ["a"], "history": [{}]}, {"room": "r", "history": 5}):
+    for answer in ({"ok": True}, {"room": "r", "members": ["a"], "history": [{}]}, {"room": "r", "history": 5},
+                   {"room": "r", "members": 7, "history": []}):
         with pytest.raises(BadMessage):
             json_events.joined(answer)
 
 
-def test_receipts_and_refusals_are_the_contracts_acknowledgements():
+def test_receipts_and_refusals_are_answered_as_the_contract_says():
     assert json_events.acknowledgement(Sent("01", 5)) == {"ok": True, "id": "01", "time": 5}
     assert json_events.acknowledgement(None) == {"ok": True}
     joined = json_events.acknowledgement(Joined("Taskmaster", ("Alex*",), (MESSAGE,)))
     assert joined == {"ok": True, "room": "Taskmaster", "members": ("Alex*",), "history": [
         {"id": "01", "time": 5, "from_user": "Alex*", "authenticated": True, "text": "hi", "room": "Taskmaster"}]}
-    assert json_events.refusal(NameTaken()) == {
+    assert json_events.error_answer(NameTaken()) == {
         "ok": False, "code": "name-taken", "message": "Somebody here already has that name."}

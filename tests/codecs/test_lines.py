@@ -1,15 +1,16 @@
-"""Lines over TCP: what bytes mean, how events look, and that no text can pass for another line."""
+"""Lines over TCP: what bytes mean, how events look, and that no text can imitate another line."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.codecs.splits import byte_by_byte, cut, random_cuts
+from tests.codecs.memory import held_text
+from tests.codecs.splits import byte_by_byte, cut, random_cuts, whole
 from webchat.chat.errors import BadCredentials, SlowDown
 from webchat.chat.events import ChatMessage, Login, Notice, Presence, Typing
 from webchat.codecs import lines
 from webchat.codecs.commands import parse
-from webchat.codecs.lines import CRLF, LF, Answer, Heard, Line, LineDecoder, LineListener, heard
+from webchat.codecs.lines import CRLF, LF, Line, LineDecoder, ReceivedLine, ServerLineDecoder, TelnetAnswer, parse_line
 from webchat.codecs.stream_input import OtherProtocol, Overlong
 
 CORPUS = [
@@ -21,7 +22,7 @@ CORPUS = [
     (b"caf\xe9 \xc3\n", [Line("caf\ufffd \ufffd")]),
     (b"helo\x7flo\n", [Line("hello")]),
     (b"a\rb\n", [Line("a\rb")]),
-    (b"x\xff\xf4\xff\xfd\x06y\n", [Answer(b"\xff\xfc\x06"), Line("xy")]),
+    (b"x\xff\xf4\xff\xfd\x06y\n", [TelnetAnswer(b"\xff\xfc\x06"), Line("xy")]),
 ]
 WHOLE = b"".join(data for data, _ in CORPUS)
 ALL_LINES = [item for _, items in CORPUS for item in items if isinstance(item, Line)]
@@ -41,14 +42,15 @@ def message(text="hello", from_user="Hugo", **where):
 
 
 class TestReceiving:
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    @pytest.mark.parametrize("trailing", [b"", b"trailing", b"\r", b"\xff"])
     @pytest.mark.parametrize("data, items", CORPUS)
-    def test_each_case_is_read_whole_and_byte_by_byte(self, data, items):
-        assert items_of([data]) == items
-        assert items_of(byte_by_byte(data)) == items
+    def test_each_case_is_read_in_any_split_whatever_follows(self, data, items, trailing, split):
+        assert items_of(split(data + trailing)) == items
 
-    def test_the_corpus_is_read_at_once_and_byte_by_byte(self):
-        assert lines_of([WHOLE]) == ALL_LINES
-        assert lines_of(byte_by_byte(WHOLE)) == ALL_LINES
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    def test_several_lines_are_read_in_their_order(self, split):
+        assert lines_of(split(WHOLE)) == ALL_LINES
 
     @given(cuts=random_cuts)
     def test_the_corpus_is_read_in_any_split(self, cuts):
@@ -59,17 +61,24 @@ class TestReceiving:
         decoder = LineDecoder(limit=40)
         for segment in segments:
             decoder.receive(segment)
-            if decoder.deadline is not None:
+            if decoder.idle_after is not None:
                 decoder.idle()
         decoder.end()
 
     @pytest.mark.parametrize("first, ending", [(b"a\n", LF), (b"a\r\n", CRLF), (b"a\r\0", CRLF)])
-    def test_the_first_ending_is_the_one_to_answer_with(self, first, ending):
+    def test_the_first_line_ending_is_the_one_to_answer_with(self, first, ending):
         for segments in ([first + b"b\nc\r\n"], byte_by_byte(first + b"b\nc\r\n")):
             decoder = LineDecoder()
             for segment in segments:
                 decoder.receive(segment)
             assert decoder.ending == ending
+
+    @pytest.mark.parametrize("newline, ending", [(b"", CRLF), (b"x\n", LF)])
+    def test_a_telnet_client_is_answered_with_crlf_unless_it_uses_lf(self, newline, ending):
+        decoder = LineDecoder()
+        decoder.receive(newline)
+        decoder.receive(b"\xff\xfd\x06")
+        assert decoder.ending == ending
 
     def test_the_end_of_the_input_ends_the_last_line(self):
         decoder = LineDecoder()
@@ -82,71 +91,99 @@ class TestWithoutNewlines:
     def test_text_that_came_as_one_segment_is_a_line_after_200_ms(self):
         decoder = LineDecoder()
         assert decoder.receive(b"Hugo") == []
-        assert decoder.deadline == 0.2
+        assert decoder.idle_after == 0.2
         assert decoder.idle() == [Line("Hugo")]
-        assert decoder.deadline is None
+        assert decoder.idle_after is None
 
-    def test_each_later_segment_is_a_line_too_were_it_a_single_character(self):
+    def test_after_a_first_line_without_a_newline_a_single_character_is_a_line_too(self):
         decoder = LineDecoder()
         decoder.receive(b"Hugo")
         decoder.idle()
         decoder.receive(b"?")
-        assert decoder.deadline == 0.2
+        assert decoder.idle_after == 0.2
         assert decoder.idle() == [Line("?")]
 
-    def test_somebody_who_types_is_not_cut(self):
+    def test_two_segments_without_a_newline_wait_for_more(self):
+        decoder = LineDecoder()
+        decoder.receive(b"Hu")
+        decoder.receive(b"go")
+        assert decoder.idle_after is None
+
+    def test_the_line_of_somebody_who_types_key_by_key_waits_for_its_newline(self):
         decoder = LineDecoder()
         for key in byte_by_byte("Zoë".encode()):
             assert decoder.receive(key) == []
-            assert decoder.deadline is None
+            assert decoder.idle_after is None
         assert decoder.receive(b"\r\n") == [Line("Zoë")]
 
-    def test_a_client_that_has_sent_a_newline_is_never_cut(self):
+    def test_silence_ends_no_line_of_a_client_that_has_sent_a_newline(self):
         decoder = LineDecoder()
-        decoder.receive(b"Hugo\nhel")
-        assert decoder.deadline is None
-        assert decoder.receive(b"lo\n") == [Line("Hugo"), Line("hello")][1:]
+        assert decoder.receive(b"Hugo\nhel") == [Line("Hugo")]
+        assert decoder.idle_after is None
+        assert decoder.receive(b"lo\n") == [Line("hello")]
 
-    def test_telnet_is_never_cut(self):
+    def test_silence_ends_no_line_of_a_telnet_client(self):
         decoder = LineDecoder()
         decoder.receive(b"\xff\xfd\x03Hugo")
-        assert decoder.deadline is None
+        assert decoder.idle_after is None
+
+    def test_a_telnet_negotiation_alone_is_no_segment_of_a_line(self):
+        decoder = LineDecoder()
+        assert decoder.receive(b"\xff\xfd\x03") == [TelnetAnswer(b"\xff\xfc\x03")]
+        assert decoder.idle_after is None
+
+    def test_the_time_can_be_chosen(self):
+        decoder = LineDecoder(idle_time=7)
+        decoder.receive(b"Hugo")
+        assert decoder.idle_after == 7
 
 
 class TestTooLong:
-    @pytest.mark.parametrize("split", [lambda data: [data], byte_by_byte])
-    def test_an_overlong_line_is_told_once_and_the_next_is_read(self, split):
-        data = b"x" * 500 + b"\r\nnext\n"
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r\0"])
+    def test_an_overlong_line_is_reported_once_and_the_next_is_read(self, ending, split):
+        data = b"x" * 500 + ending + b"next" + ending
         assert items_of(split(data), limit=100) == [Overlong(), Line("next")]
 
-    def test_no_newline_for_ever_takes_no_memory(self):
+    @pytest.mark.parametrize("size", [64, 640])
+    def test_a_line_without_an_end_is_reported_once_and_takes_no_memory(self, size):
         decoder = LineDecoder(limit=100)
-        items = [item for _ in range(1000) for item in decoder.receive(b"x" * 64)]
+        items = [item for _ in range(1000) for item in decoder.receive(b"x" * size)]
         assert items == [Overlong()]
-        assert len(decoder._buffer) <= 1
+        assert held_text(decoder) < 100
 
-    def test_a_line_of_exactly_the_limit_is_read(self):
-        assert items_of([b"x" * 100 + b"\n"], limit=100) == [Line("x" * 100)]
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    def test_a_line_of_exactly_the_limit_is_read(self, split):
+        assert items_of(split(b"x" * 100 + b"\n"), limit=100) == [Line("x" * 100)]
+        assert items_of(split(b"x" * 101 + b"\n"), limit=100) == [Overlong()]
 
     def test_a_client_without_newlines_may_go_on_after_a_silence(self):
         decoder = LineDecoder(limit=100)
         assert decoder.receive(b"x" * 500) == [Overlong()]
-        assert decoder.deadline == 0.2
+        assert decoder.idle_after == 0.2
         assert decoder.idle() == []
         decoder.receive(b"next")
         assert decoder.idle() == [Line("next")]
 
 
 class TestOtherProtocol:
-    @pytest.mark.parametrize(
-        "data", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"POST /a HTTP/1.0\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-                 b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"OPTIONS sip:nm SIP/2.0\r\n"])
-    def test_a_browser_or_tls_is_recognised_on_its_first_line(self, data):
+    @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01"])
+    def test_a_browser_or_tls_is_recognised_by_its_first_line(self, data):
         assert items_of([data]) == [OtherProtocol()]
         assert items_of(byte_by_byte(data))[0] == OtherProtocol()
 
+    def test_nothing_of_its_first_line_is_said_when_it_goes(self):
+        decoder = LineDecoder()
+        assert [item for byte in byte_by_byte(b"GET / HTTP/1.1\r\n") for item in decoder.receive(byte)] == [
+            OtherProtocol()]
+        assert decoder.end() == []
+
     def test_the_same_words_later_are_a_text_like_any_other(self):
         assert items_of([b"Hugo\nGET / HTTP/1.1\n"]) == [Line("Hugo"), Line("GET / HTTP/1.1")]
+        decoder = LineDecoder()
+        decoder.receive(b"GET ")
+        decoder.idle()
+        assert decoder.receive(b"/ HTTP/1.1\n") == [Line("/ HTTP/1.1")]
 
 
 class TestSending:
@@ -164,15 +201,24 @@ class TestSending:
             (Notice("degraded", "Sorry."), "-!- Sorry.\n"),
         ],
     )
-    def test_events_look_as_the_contract_says_in_the_ending_of_the_listener(self, event, text):
+    def test_events_look_as_the_contract_says_in_the_ending_of_the_receiver(self, event, text):
         assert lines.encode_lf(event) == text.encode()
         assert lines.encode_crlf(event) == text.replace("\n", "\r\n").encode()
 
-    def test_a_line_says_nothing_of_typing(self):
-        assert lines.encode_lf(Typing("Hugo")) is None
+    def test_the_encoders_are_chosen_by_ending(self):
+        for ending, encode in lines.LINE_ENCODERS.items():
+            assert encode(message()) == b"Hugo: hello" + ending
+
+    @pytest.mark.parametrize("encode", lines.LINE_ENCODERS.values())
+    def test_typing_is_not_shown(self, encode):
+        assert encode(Typing("Hugo")) is None
+
+    def test_half_a_surrogate_pair_is_sent_as_a_question_mark(self):
+        for encode in lines.LINE_ENCODERS.values():
+            assert encode(message("\ud800")).startswith(b"Hugo: ?")
 
     @pytest.mark.parametrize("name", ["-!- Sue", "[private] Sue", "[#Taskmaster] Sue", "‐!‐ Sue", "(server)"])
-    def test_no_name_can_pass_for_a_mark_of_the_server(self, name):
+    def test_no_name_can_imitate_a_mark_of_the_server(self, name):
         assert lines.encode_lf(message(from_user=name)) == f"<{name}>: hello\n".encode()
 
     @given(text=st.text(max_size=80).filter(lambda text: "\r" not in text))
@@ -185,63 +231,68 @@ class TestClient:
     @pytest.mark.parametrize(
         "event, expected",
         [
-            (message(), Heard("message", "hello", "Hugo")),
-            (message("a: b"), Heard("message", "a: b", "Hugo")),
-            (message(to_user="Sue*"), Heard("private", "hello", "Hugo")),
-            (message(room="8 out of 10 cats"), Heard("room", "hello", "Hugo", "8 out of 10 cats")),
-            (message(from_user="[private] Sue"), Heard("message", "hello", "[private] Sue")),
-            (message(from_user="[private] Sue", to_user="x"), Heard("private", "hello", "[private] Sue")),
-            (Notice("x", "Hugo: not a message"), Heard("server", "Hugo: not a message")),
+            (message(), ReceivedLine("message", "hello", "Hugo")),
+            (message("a: b"), ReceivedLine("message", "a: b", "Hugo")),
+            (message(to_user="Sue*"), ReceivedLine("private", "hello", "Hugo")),
+            (message(room="8 out of 10 cats"), ReceivedLine("room", "hello", "Hugo", "8 out of 10 cats")),
+            (message(from_user="[private] Sue"), ReceivedLine("message", "hello", "[private] Sue")),
+            (message(from_user="[private] Sue", to_user="x"), ReceivedLine("private", "hello", "[private] Sue")),
+            (Notice("x", "Hugo: not a message"), ReceivedLine("server", "Hugo: not a message")),
         ],
     )
-    def test_it_hears_what_the_server_says_in_either_ending(self, event, expected):
-        for encode in lines.ENCODERS.values():
-            assert LineListener().receive(encode(event)) == [expected]
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    @pytest.mark.parametrize("encode", lines.LINE_ENCODERS.values())
+    def test_a_client_reads_what_the_server_sends_in_either_ending(self, event, expected, encode, split):
+        client = ServerLineDecoder()
+        received = [one for segment in split(encode(event) + b"trailing") for one in client.receive(segment)]
+        assert received == [expected]
 
     @given(cuts=random_cuts)
-    def test_it_hears_the_same_in_any_split(self, cuts):
+    def test_a_client_reads_the_same_in_any_split(self, cuts):
         data = lines.encode_lf(message("hé\nthere")) + lines.encode_crlf(Presence(("ada",), ("Zoë",)))
-        listener = LineListener()
-        assert [one for segment in cut(data, cuts) for one in listener.receive(segment)] == [
-            Heard("message", "hé", "Hugo"), Heard("message", "there", "Hugo"),
-            Heard("server", "Zoë has left"), Heard("server", "ada has joined"),
+        client = ServerLineDecoder()
+        assert [one for segment in cut(data, cuts) for one in client.receive(segment)] == [
+            ReceivedLine("message", "hé", "Hugo"), ReceivedLine("message", "there", "Hugo"),
+            ReceivedLine("server", "Zoë has left"), ReceivedLine("server", "ada has joined"),
         ]
 
-    def test_a_line_of_no_known_form_is_the_servers(self):
-        assert heard("what is this") == Heard("server", "what is this")
+    def test_a_line_of_no_known_form_counts_as_the_servers(self):
+        assert parse_line("what is this") == ReceivedLine("server", "what is this")
 
-    def test_what_is_typed_is_sent_line_by_line(self):
-        assert lines.typed("Zoë\n\nhi") == "Zoë\nhi\n".encode()
+    def test_typed_text_is_sent_line_by_line_without_blank_lines(self):
+        assert lines.encode_typed("Zoë\n\n \u2028hi") == "Zoë\nhi\n".encode()
 
-    def test_it_reads_names_out_of_the_servers_sentences(self):
-        sentence = "You are Sue*. " + lines.present(("ada", "Sue*"))
-        assert lines.welcomed(sentence) == "Sue*"
-        assert lines.people(sentence) == lines.people(lines.present(("ada", "Sue*"))) == ("ada", "Sue*")
-        assert lines.welcomed("You are not a member of any room.") is None
-        assert lines.people("ada has joined") is None
-        assert lines.came_or_went("ada has joined") == ("ada", True)
-        assert lines.came_or_went("ada has left") == ("ada", False)
-        assert lines.came_or_went("ada has joined #Taskmaster") is None
+    def test_a_client_reads_names_out_of_the_servers_sentences(self):
+        sentence = "You are Sue*. " + lines.people_sentence(("ada", "Sue*"))
+        assert lines.assigned_name(sentence) == "Sue*"
+        assert lines.listed_people(sentence) == ("ada", "Sue*")
+        assert lines.listed_people(lines.people_sentence(("ada", "Sue*"))) == ("ada", "Sue*")
+        assert lines.assigned_name("You are not a member of any room.") is None
+        assert lines.listed_people("ada has joined") is None
+        assert lines.presence_change("Nobody of that name is here.") is None
+        assert lines.presence_change("ada has joined") == ("ada", True)
+        assert lines.presence_change("ada has left") == ("ada", False)
+        assert lines.presence_change("ada has joined #Taskmaster") is None
 
-    def test_it_knows_presence_from_answers(self):
+    def test_a_client_knows_presence_from_answers(self):
         for event in (Presence(("ada",), ("bob",)), Presence(("ada",), (), "Quite Interesting")):
-            assert all(lines.is_presence(heard(line).text) for line in lines.as_lines(event).splitlines())
+            assert all(lines.is_presence(parse_line(line).text) for line in lines.as_lines(event).splitlines())
         assert not lines.is_presence("Nobody of that name is here.")
 
-    def test_it_reads_rooms_out_of_the_servers_sentences(self):
-        assert lines.groups("Your rooms: Quite Interesting | Taskmaster") == ("Quite Interesting", "Taskmaster")
-        assert lines.groups("You are not a member of any room.") == ()
-        assert lines.groups("You are ada. 1 here: ada") is None
+    def test_a_client_reads_rooms_out_of_the_servers_sentences(self):
+        assert lines.listed_rooms("Your rooms: Quite Interesting | Taskmaster") == ("Quite Interesting", "Taskmaster")
+        assert lines.listed_rooms("You are not a member of any room.") == ()
+        assert lines.listed_rooms("You are ada. 1 here: ada") is None
         joined = "What you type goes to #8 out of 10 cats now; /part leaves it, /all text goes to everyone."
-        assert lines.talking_in(joined) == ("8 out of 10 cats",)
-        assert lines.talking_in("You have left the room. What you type goes to everyone again.") == (None,)
-        assert lines.talking_in("You have left the room.") is None
+        assert lines.current_target(joined) == ("8 out of 10 cats",)
+        assert lines.current_target("You have left the room. What you type goes to everyone again.") == (None,)
+        assert lines.current_target("You have left the room.") is None
 
-    def test_it_reads_the_code_of_a_refusal_out_of_its_sentence(self):
-        assert lines.refusal(str(SlowDown())) == "slow-down"
-        assert lines.refusal(f"{BadCredentials()} {lines.LOGIN_HINT}") == "bad-credentials"
-        assert lines.refusal("ada has joined") is None
+    def test_a_client_reads_the_code_of_a_refusal_out_of_its_sentence(self):
+        assert lines.refusal_code(str(SlowDown())) == "slow-down"
+        assert lines.refusal_code(f"{BadCredentials()} {lines.LOGIN_HINT}") == "bad-credentials"
+        assert lines.refusal_code("ada has joined") is None
 
     @pytest.mark.parametrize("name, password", [("Sue", "pass word"), ("Ada Love", 'a "b" c'), ("Sue", " spaced ")])
-    def test_a_login_arrives_as_it_was_given(self, name, password):
-        assert parse(lines.login(name, password).decode().rstrip("\n")) == Login(name, password)
+    def test_the_server_reads_the_login_that_a_client_sends(self, name, password):
+        assert parse(lines.encode_login(name, password).decode().rstrip("\n")) == Login(name, password)

@@ -1,4 +1,6 @@
-"""What nodes tell each other: signed, numbered, of a fixed schema, never too large; anything else is junk."""
+"""What nodes send each other: signed, numbered, of a fixed schema, never too large; everything else is invalid."""
+
+import hmac
 
 import msgspec
 import pytest
@@ -7,66 +9,80 @@ from hypothesis import strategies as st
 
 from webchat.chat.events import ChatMessage, Typing
 from webchat.codecs import node
-from webchat.codecs.node import Ask, Beat, Codec, Farewell, Held, Hinted, Junk, Moved, Occupants, Said, State
+from webchat.codecs.node import (
+    Heartbeat,
+    HeldName,
+    InvalidFrame,
+    NodeCodec,
+    NodeLeft,
+    NodeMessage,
+    NodePresence,
+    NodeState,
+    NodeTyping,
+    Occupants,
+    StateRequest,
+)
 
 HERE, THERE = "0" * 16, "f" * 16
 CHANNEL = "webchat:all"
 
 MESSAGE = ChatMessage("01a1fdd8d82a0000fe665408", 1, "Sue*", True, "¿qué?\n🎉", room="Taskmaster")
 ITEMS = [
-    Said("room:Taskmaster", MESSAGE), Hinted("everyone", Typing("ada")), Beat(0, True), Ask(), Farewell(),
-    Moved(1, (Held("ada", "ada", False),), ("bob",)), State(3, 0, 1, (Held("Sue", "sue", True),)),
+    NodeMessage("room:Taskmaster", MESSAGE), NodeTyping("everyone", Typing("ada")), Heartbeat(0, True),
+    StateRequest(), NodeLeft(), NodePresence(1, (HeldName("ada", "ada", False),), ("bob",)),
+    NodeState(3, 0, 1, (HeldName("Sue", "sue", True),)),
     Occupants("Taskmaster", ("Sue*",), (), True),
 ]
 
 
 @pytest.fixture
 def there():
-    return Codec(THERE, "secret")
+    return NodeCodec(THERE, "secret")
 
 
 @pytest.fixture
 def here():
-    return Codec(HERE, "secret")
+    return NodeCodec(HERE, "secret")
 
 
-def signed(codec: Codec, body: bytes, channel: str = CHANNEL) -> bytes:
-    """A frame whose signature is right, whatever is in it."""
-    return codec._sign(channel, body)
+def signed(body: bytes, key: bytes = b"secret", channel: bytes = CHANNEL.encode()) -> bytes:
+    """A frame with a right signature, whatever its body is."""
+    digest = hmac.digest(key, b"\x01" + b"%d:" % len(channel) + channel + body, "sha256")
+    return b"\x01" + digest[:node.MAC_SIZE] + body
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: type(item).__name__)
-def test_what_is_said_arrives_as_it_was(here, there, item):
+def test_an_item_arrives_unchanged(here, there, item):
     (frame,) = there.encode(CHANNEL, [item])
-    heard = here.decode(CHANNEL, frame)
-    assert (heard.node, heard.items) == (THERE, (item,))
+    received = here.decode(CHANNEL, frame)
+    assert (received.node, received.items) == (THERE, (item,))
 
 
-def test_many_items_share_a_frame_in_their_order(here, there):
+def test_several_items_share_a_frame_in_their_order(here, there):
     (frame,) = there.encode(CHANNEL, ITEMS)
     assert list(here.decode(CHANNEL, frame).items) == ITEMS
 
 
-def test_what_is_too_large_for_one_frame_goes_in_several(here, there):
-    items = [Said("everyone", ChatMessage(str(n), n, "ada", False, "x" * 4096)) for n in range(100)]
+def test_items_too_large_for_one_frame_are_sent_in_several(here, there):
+    items = [NodeMessage("everyone", ChatMessage(str(n), n, "ada", False, "x" * 4096)) for n in range(100)]
     frames = there.encode(CHANNEL, items)
     assert len(frames) > 1
-    assert all(len(frame) <= node.MAX_FRAME for frame in frames)
+    assert all(len(frame) <= node.MAX_NODE_FRAME for frame in frames)
     assert [item for frame in frames for item in here.decode(CHANNEL, frame).items] == items
 
 
-def test_an_item_that_fits_nowhere_is_a_mistake_of_ours(there):
+def test_an_item_too_large_for_any_frame_is_a_value_error(there):
     with pytest.raises(ValueError, match="no frame"):
-        there.encode(CHANNEL, [Said("everyone", ChatMessage("", 0, "ada", False, "x" * node.MAX_FRAME))])
+        there.encode(CHANNEL, [NodeMessage("everyone", ChatMessage("", 0, "ada", False, "x" * node.MAX_NODE_FRAME))])
 
 
-@pytest.mark.parametrize(("junk", "why"), [
+@pytest.mark.parametrize(("data", "why"), [
     (b"", "version"), (b"hello", "version"), (b"\x02" + bytes(40), "version"), (b"\x01" + bytes(40), "signed"),
     (b"\x01", "signed"), (b"\x01" * 300_000, "large"),
 ])
-def test_what_is_not_of_ours_is_junk_and_says_why(here, junk, why):
-    with pytest.raises(Junk, match=why):
-        here.decode(CHANNEL, junk)
+def test_bytes_of_strangers_are_refused_with_the_reason(here, data, why):
+    with pytest.raises(InvalidFrame, match=why):
+        here.decode(CHANNEL, data)
 
 
 @pytest.mark.parametrize("body", [
@@ -74,91 +90,113 @@ def test_what_is_not_of_ours_is_junk_and_says_why(here, junk, why):
     [THERE, 1, [["beat", -1, False]]], [THERE, 1, [["beat", 1, "yes"]]], [THERE, 1, [["said", "everyone", {}]]],
     [THERE, 1, [["moved", 1, [["n" * 41, "n", False]], []]]], [THERE, 1, [["state", 1, 0, 0, []]]],
 ])
-def test_even_a_signed_frame_has_to_keep_to_the_schema(here, there, body):
-    with pytest.raises(Junk):
-        here.decode(CHANNEL, signed(there, msgspec.msgpack.encode(body)))
+def test_a_signed_frame_has_to_keep_to_the_schema(here, body):
+    with pytest.raises(InvalidFrame):
+        here.decode(CHANNEL, signed(msgspec.msgpack.encode(body)))
 
 
-def test_another_key_does_not_fit(here):
-    (frame,) = Codec(THERE, "another").encode(CHANNEL, [Beat(1)])
-    with pytest.raises(Junk, match="signed"):
+def test_a_signed_frame_that_is_not_utf8_is_invalid(here):
+    with pytest.raises(InvalidFrame):
+        here.decode(CHANNEL, signed(b"\x93\xb0" + b"\xff" * 16 + b"\x01\x90"))
+
+
+def test_the_largest_frame_is_read_and_one_byte_more_is_not(here):
+    largest = node.MAX_NODE_FRAME - len(signed(b""))
+    for size, why in ((largest, "^(?!.*large)"), (largest + 1, "large")):
+        with pytest.raises(InvalidFrame, match=why):
+            here.decode(CHANNEL, signed(bytes(size)))
+
+
+def test_the_signature_covers_version_channel_and_body_as_documented(there):
+    (frame,) = there.encode(CHANNEL, [Heartbeat(1)])
+    assert frame == signed(frame[1 + node.MAC_SIZE:])
+
+
+def test_a_frame_signed_with_another_key_is_refused(here):
+    (frame,) = NodeCodec(THERE, "another").encode(CHANNEL, [Heartbeat(1)])
+    with pytest.raises(InvalidFrame, match="signed"):
         here.decode(CHANNEL, frame)
 
 
-def test_every_bit_is_signed(here, there):
-    (frame,) = there.encode(CHANNEL, [Beat(1)])
+def test_a_frame_with_any_bit_changed_is_refused(here, there):
+    (frame,) = there.encode(CHANNEL, [Heartbeat(1)])
     for bit in range(8 * len(frame)):
         forged = bytearray(frame)
         forged[bit // 8] ^= 1 << bit % 8
-        with pytest.raises(Junk):
+        with pytest.raises(InvalidFrame):
             here.decode(CHANNEL, bytes(forged))
 
 
-def test_a_frame_belongs_to_its_channel(here, there):
-    (frame,) = there.encode(CHANNEL, [Beat(1)])
-    with pytest.raises(Junk, match="signed"):
+def test_a_frame_moved_to_another_channel_is_refused(here, there):
+    (frame,) = there.encode(CHANNEL, [Heartbeat(1)])
+    with pytest.raises(InvalidFrame, match="signed"):
         here.decode("webchat:{node:0000000000000000}", frame)
 
 
-def test_a_frame_is_heard_once_and_none_after_a_later_one(here, there):
-    (first,), (second,) = there.encode(CHANNEL, [Beat(1)]), there.encode(CHANNEL, [Beat(2)])
+def test_a_repeated_frame_and_one_older_than_the_last_are_refused(here, there):
+    (first,), (second,) = there.encode(CHANNEL, [Heartbeat(1)]), there.encode(CHANNEL, [Heartbeat(2)])
     here.decode(CHANNEL, second)
     for frame in (first, second):
-        with pytest.raises(Junk, match="before"):
+        with pytest.raises(InvalidFrame, match="before"):
             here.decode(CHANNEL, frame)
 
 
-def test_the_numbers_of_one_channel_do_not_bar_another(here, there):
-    (first,), (second,) = there.encode("one", [Beat(1)]), there.encode("two", [Beat(2)])
+def test_numbers_are_compared_within_one_channel_only(here, there):
+    (first,), (second,) = there.encode("one", [Heartbeat(1)]), there.encode("two", [Heartbeat(2)])
     here.decode("two", second)
     here.decode("one", first)
 
 
-def test_what_is_remembered_of_streams_is_bounded(here, monkeypatch):
-    monkeypatch.setattr(node, "MAX_STREAMS", 10)
-    for n in range(50):
-        (frame,) = Codec(f"{n:016x}", "secret").encode(CHANNEL, [Beat(n)])
+def test_only_the_streams_received_last_are_remembered():
+    here = NodeCodec(HERE, "secret", max_streams=2)
+    one, two, three = (NodeCodec(digit * 16, "secret") for digit in "123")
+    (first,), (second,), (again,), (third,) = (
+        codec.encode(CHANNEL, [Heartbeat(1)]) for codec in (one, two, one, three))
+    for frame in (first, second, again, third):
         here.decode(CHANNEL, frame)
-    assert len(here._last) <= 10
+    for remembered in (again, third):
+        with pytest.raises(InvalidFrame, match="before"):
+            here.decode(CHANNEL, remembered)
+    here.decode(CHANNEL, second)
 
 
-def test_a_node_hears_its_own_frames_as_often_as_they_come(here):
-    (frame,) = here.encode(CHANNEL, [Beat(1)])
+def test_the_numbers_of_a_nodes_own_frames_are_not_checked(here):
+    (frame,) = here.encode(CHANNEL, [Heartbeat(1)])
     assert here.decode(CHANNEL, frame) == here.decode(CHANNEL, frame)
 
 
 @given(st.binary(max_size=300))
-def test_no_bytes_at_all_do_more_than_be_junk(data):
-    with pytest.raises(Junk):
-        Codec(HERE, "secret").decode(CHANNEL, data)
+def test_any_bytes_are_refused_as_invalid(data):
+    with pytest.raises(InvalidFrame):
+        NodeCodec(HERE, "secret").decode(CHANNEL, data)
 
 
 ATOMS = st.none() | st.booleans() | st.integers(0, 2**60) | st.text() | st.sampled_from([THERE, "said"])
 
 
 @given(st.recursive(ATOMS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=3)))
-def test_no_signed_body_does_more_than_be_junk_or_a_frame(body):
-    here, there = Codec(HERE), Codec(THERE)
+def test_any_signed_body_is_a_frame_or_refused_as_invalid(body):
     try:
-        assert here.decode(CHANNEL, signed(there, msgspec.msgpack.encode(body))).node
-    except Junk:
+        assert NodeCodec(HERE).decode(CHANNEL, signed(msgspec.msgpack.encode(body), key=b"")).node
+    except InvalidFrame:
         pass
 
 
 class TestKept:
     PLACE = "webchat:{room:Taskmaster}:history"
 
-    def test_a_message_is_kept_as_it_was_and_by_its_id(self, here, there):
+    def test_a_message_is_kept_unchanged_and_begins_with_its_id(self, here, there):
         kept = there.keep(self.PLACE, MESSAGE)
         assert kept.startswith(MESSAGE.id.encode())
         assert here.kept(self.PLACE, kept) == MESSAGE
 
-    def test_it_is_the_same_from_whichever_node_so_that_it_is_kept_once(self, here, there):
+    def test_every_node_keeps_a_message_as_the_same_bytes_so_that_redis_keeps_it_once(self, here, there):
         assert here.keep(self.PLACE, MESSAGE) == there.keep(self.PLACE, MESSAGE)
 
-    def test_it_belongs_to_its_room_and_to_its_id(self, here, there):
+    def test_a_kept_message_moved_to_another_place_or_id_is_refused(self, here, there):
         kept = there.keep(self.PLACE, MESSAGE)
         for place, data in (("elsewhere", kept), (self.PLACE, b"1" + kept[1:]), (self.PLACE, kept[:-1]),
-                            (self.PLACE, b"junk"), (self.PLACE, b"")):
-            with pytest.raises(Junk):
+                            (self.PLACE, b"junk"), (self.PLACE, b""),
+                            (self.PLACE, b"1 " + signed(b"\x97\xa1\xff", channel=self.PLACE.encode()))):
+            with pytest.raises(InvalidFrame):
                 here.kept(place, data)

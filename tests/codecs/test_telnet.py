@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.codecs.splits import byte_by_byte, cut, random_cuts
-from webchat.codecs.telnet import HERE, SUBNEGOTIATION_LIMIT, Telnet, erased
+from tests.codecs.splits import byte_by_byte, cut, random_cuts, whole
+from webchat.codecs.telnet import ARE_YOU_THERE_ANSWER, SUBNEGOTIATION_LIMIT, Telnet, apply_erasures
 from webchat.net.errors import ProtocolViolation
 
 CORPUS = [
@@ -19,7 +19,7 @@ CORPUS = [
     ("a subnegotiation", b"x\xff\xfa\x18\x00xterm\xff\xf0y", b"xy", b""),
     ("a subnegotiation with an escaped 0xFF", b"\xff\xfa\x1f\xff\xff\xf0\x01\xff\xf0y", b"y", b""),
     ("an escaped 0xFF", b"a\xff\xffb", b"a\xffb", b""),
-    ("are you there?", b"\xff\xf6", b"", HERE),
+    ("are you there?", b"\xff\xf6", b"", ARE_YOU_THERE_ANSWER),
     ("erase character and erase line", b"ab\xff\xf7c\xff\xf8d", b"ab\bc\x15d", b""),
     ("no operation, data mark, interrupt", b"\xff\xf1a\xff\xf2b\xff\xf4", b"ab", b""),
     ("a 0xFF that starts nothing", b"\xffhello", b"\xffhello", b""),
@@ -27,7 +27,7 @@ CORPUS = [
 ]
 
 
-def run(segments: list[bytes]) -> tuple[bytes, bytes]:
+def run(segments):
     telnet = Telnet()
     parts = [telnet.receive(segment) for segment in segments]
     return b"".join(text for text, _ in parts), b"".join(answer for _, answer in parts)
@@ -58,11 +58,23 @@ def test_it_knows_a_telnet_client_from_one_that_merely_sends_0xff():
     assert telnet.seen
 
 
-def test_a_subnegotiation_that_does_not_end_is_a_violation():
-    telnet = Telnet()
+@pytest.mark.parametrize("split", [whole, byte_by_byte])
+def test_a_subnegotiation_that_does_not_end_is_a_violation(split):
+    longest = b"x" * SUBNEGOTIATION_LIMIT
+    assert run(split(b"\xff\xfa" + longest + b"\xff\xf0text")) == (b"text", b"")
     with pytest.raises(ProtocolViolation):
-        for _ in range(SUBNEGOTIATION_LIMIT + 2):
-            telnet.receive(b"\xff\xfa" if not telnet._held else b"x")
+        run(split(b"\xff\xfa" + longest + b"x"))
+
+
+def test_each_subnegotiation_has_the_limit_to_itself():
+    longest = b"\xff\xfa" + b"x" * SUBNEGOTIATION_LIMIT + b"\xff\xf0"
+    assert run([longest * 3 + b"text"]) == (b"text", b"")
+
+
+def test_text_and_answers_are_returned_once():
+    telnet = Telnet()
+    assert telnet.receive(b"one\xff\xfd\x06") == (b"one", b"\xff\xfc\x06")
+    assert telnet.receive(b"two\xff\xfd\x01") == (b"two", b"\xff\xfc\x01")
 
 
 @pytest.mark.parametrize(
@@ -70,4 +82,4 @@ def test_a_subnegotiation_that_does_not_end_is_a_violation():
     [("hello", "hello"), ("helo\x7flo", "hello"), ("x\b\b\bhi", "hi"), ("wrong\x15right", "right"), ("日本\b", "日")],
 )
 def test_corrections_are_carried_out(typed, seen):
-    assert erased(typed) == seen
+    assert apply_erasures(typed) == seen

@@ -4,6 +4,8 @@ import asyncio
 import os
 import socket
 import struct
+from collections.abc import Callable
+from typing import Any
 
 from tornado.testing import AsyncTestCase, bind_unused_port
 
@@ -11,24 +13,29 @@ from tests.chat.fakes import immediately
 from webchat.backplane.local import LocalBackplane
 from webchat.chat.accounts import demo_accounts
 from webchat.chat.hub import Hub
-from webchat.gateways.braces import BraceServer
-from webchat.gateways.lines import LineServer
+from webchat.gateways.braces import BraceDoor
+from webchat.gateways.lines import LineDoor
+from webchat.gateways.tcp import TCPDoor
 from webchat.net.outbox import Outbox
 
 PATIENCE = 15.0
-"""Seconds after which something that does not come is missing; a busy machine is no failure."""
+"""Seconds after which something that has not arrived counts as missing; a busy machine is no failure."""
+
+NEVER = 3600.0
+"""Seconds; longer than any test."""
 
 os.environ.setdefault("ASYNC_TEST_TIMEOUT", str(2 * PATIENCE))
 
 
 class Peer:
-    """One TCP client. What it receives is kept until a wait consumes it."""
+    """One TCP client. It keeps what it receives until a wait consumes it."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
         self._reader = reader
         self._writer = writer
         self.received = b""
-        self.segments: list[tuple[float, bytes]] = []
+        self.segments: list[bytes] = []
+        self.was_reset = False
 
     @classmethod
     async def connect(cls, port: int) -> "Peer":
@@ -38,29 +45,31 @@ class Peer:
         self._writer.write(data.encode() if isinstance(data, str) else data)
 
     async def until(self, wanted: str | bytes) -> str:
-        """Wait until this has come; return, and forget, all that came up to its end."""
+        """Wait until this arrives; return, and forget, everything up to its end."""
         wanted = wanted.encode() if isinstance(wanted, str) else wanted
         while wanted not in self.received:
-            if not await self._receive():
-                raise AssertionError(f"the connection ended before {wanted!r} came, after {self.received!r}")
+            if not await self.more():
+                raise AssertionError(f"the connection ended before {wanted!r} arrived, after {self.received!r}")
         end = self.received.index(wanted) + len(wanted)
         taken, self.received = self.received[:end], self.received[end:]
-        return taken.decode()
+        return taken.decode(errors="replace")
 
     async def ended(self) -> str:
-        """Wait until the server closes; return the last words."""
-        while await self._receive():
+        """Wait until the server ends the connection; return what has arrived."""
+        while await self.more():
             pass
         return self.received.decode()
 
-    async def _receive(self) -> bool:
+    async def more(self) -> bool:
+        """Wait for another segment; return False if the server has ended the connection."""
         try:
             data = await asyncio.wait_for(self._reader.read(65536), PATIENCE)
         except TimeoutError:
-            raise AssertionError(f"nothing more came after {self.received!r}") from None
+            raise AssertionError(f"nothing more arrived after {self.received!r}") from None
         except ConnectionResetError:
+            self.was_reset = True
             return False
-        self.segments.append((asyncio.get_running_loop().time(), data))
+        self.segments.append(data)
         self.received += data
         return bool(data)
 
@@ -74,51 +83,94 @@ class Peer:
         self._writer.write_eof()
 
     def reset(self) -> None:
-        """Vanish with a RST."""
+        """End the connection with a RST."""
         sock = self._writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
 
+class FakeTimer:
+    """One call of `Timers.call_later`."""
+
+    def __init__(self, seconds: float, callback: Callable[[], None]):
+        self.seconds = seconds
+        self.callback = callback
+        self.is_pending = True
+
+    def cancel(self) -> None:
+        self.is_pending = False
+
+    def expire(self) -> None:
+        if self.is_pending:
+            self.is_pending = False
+            self.callback()
+
+
+class Timers:
+    """Stands in for an event loop's timers; a test decides when they expire."""
+
+    def __init__(self) -> None:
+        self._timers: list[FakeTimer] = []
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> FakeTimer:
+        timer = FakeTimer(seconds, callback)
+        self._timers.append(timer)
+        return timer
+
+    @property
+    def pending(self) -> list[FakeTimer]:
+        return [timer for timer in self._timers if timer.is_pending]
+
+    def pending_for(self, seconds: float) -> list[FakeTimer]:
+        """The timers of that length that are pending, the newest last."""
+        return [timer for timer in self.pending if timer.seconds == seconds]
+
+
 class DoorTest(AsyncTestCase):
-    """One hub. After each test nobody is left in it, and none of the doors' tasks and timers are."""
+    """One hub. After each test nobody is left in it, and no connection of its doors."""
 
     limit = 1 << 20
-    patience = 10.0
-    settings: dict = {}
+    patience = 60.0
 
-    def setUp(self):
+    def setUp(self) -> None:
         super().setUp()
-        self.hub = Hub(demo_accounts(run=immediately), LocalBackplane(), self.io_loop.asyncio_loop, **self.settings)
         self.outbox = Outbox(limit=self.limit, patience=self.patience)
-        self.doors = []
-        self.peers = []
+        self.doors: list[TCPDoor] = []
+        self.peers: list[Peer] = []
+        self.use_hub()
 
-    def tearDown(self):
+    def use_hub(self, **settings: Any) -> None:
+        """Let doors that are opened from now on belong to a new hub with these settings."""
+        self.hub = Hub(demo_accounts(run=immediately), LocalBackplane(), self.io_loop.asyncio_loop, **settings)
+
+    def tearDown(self) -> None:
         for peer in self.peers:
             peer.close()
         self.io_loop.run_sync(self._close)
         super().tearDown()
 
-    async def _close(self):
+    async def _close(self) -> None:
         for door in self.doors:
             await door.drain("The test is over.")
         assert not any(door.connections for door in self.doors)
         assert not self.hub.sessions
         assert not len(self.hub.people)
 
-    def open_door(self, kind, **settings) -> int:
+    def open_door(self, kind: type[TCPDoor], **settings: Any) -> int:
         sock, port = bind_unused_port()
         door = kind(self.hub, self.outbox, **settings)
         door.add_sockets([sock])
         self.doors.append(door)
         return port
 
-    def open_lines(self, **settings) -> int:
-        return self.open_door(LineServer, **settings)
+    def open_lines(self, **settings: Any) -> int:
+        """Open a lines door where silence ends a line at once, so that no test has to wait for it."""
+        return self.open_door(LineDoor, **{"idle_time": 0, **settings})
 
-    def open_braces(self, **settings) -> int:
-        return self.open_door(BraceServer, **settings)
+    def open_braces(self, **settings: Any) -> int:
+        """Open a braces door where silence ends a message at once, but never one that looks incomplete."""
+        return self.open_door(BraceDoor, **{"idle_time": 0, "unfinished_time": NEVER, **settings})
+
 
     async def connect(self, port: int) -> Peer:
         peer = await Peer.connect(port)
@@ -126,14 +178,14 @@ class DoorTest(AsyncTestCase):
         return peer
 
     async def typist(self, port: int, name: str, ending: str = "\n") -> Peer:
-        """Somebody at the lines door who has been let in."""
+        """Somebody who has logged in at the lines door."""
         peer = await self.connect(port)
         peer.send(name + ending)
         await peer.until("/help lists what else you can do." + ending)
         return peer
 
     async def bracer(self, port: int, name: str, ending: str = "\n") -> Peer:
-        """Somebody at the braces door who has been let in, and has heard who is here."""
+        """Somebody who has logged in at the braces door, and has received the list of people."""
         peer = await self.connect(port)
         peer.send("{REGISTER}" + name + ending)
         await peer.until("{CLIENTS}")

@@ -1,8 +1,8 @@
-"""The TCP doors in a process of their own, for tests that drive real programs.
+"""The TCP doors in a process of their own, for tests that run real programs.
 
     python -m tests.gateways.standalone [DESCRIPTORS]
 
-Prints the ports of the lines and of the braces door; ends with its standard input.
+Prints the ports of the lines door and of the braces door; ends when its standard input has something to read, or ends.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from tests.chat.fakes import immediately
 from webchat.backplane.local import LocalBackplane
 from webchat.chat.accounts import demo_accounts
 from webchat.chat.hub import Hub
-from webchat.gateways.braces import BraceServer
-from webchat.gateways.lines import LineServer
+from webchat.gateways.braces import BraceDoor
+from webchat.gateways.lines import LineDoor
 from webchat.net.outbox import Outbox
 
 
@@ -28,7 +28,7 @@ async def main(descriptors: int | None = None) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
     loop = asyncio.get_running_loop()
     hub, outbox = Hub(demo_accounts(run=immediately), LocalBackplane(), loop), Outbox()
-    for door in (LineServer(hub, outbox), BraceServer(hub, outbox)):
+    for door in (LineDoor(hub, outbox), BraceDoor(hub, outbox)):
         sockets = bind_sockets(0, "127.0.0.1")
         door.add_sockets(sockets)
         print(sockets[0].getsockname()[1], flush=True)
@@ -38,7 +38,7 @@ async def main(descriptors: int | None = None) -> None:
 
 
 class Doors:
-    """A running process: its ports, its pid, and after its end what it complained about."""
+    """A running process: its ports and, after its end, what it wrote to standard error."""
 
     def __init__(self, process: subprocess.Popen):
         self.process = process

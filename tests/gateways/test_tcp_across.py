@@ -1,4 +1,4 @@
-"""From door to door: the same people, each message once, and nothing typed at one door means anything at the other."""
+"""From door to door: the same people, each message once, and no text of one door is a command or frame at another."""
 
 from tornado.testing import gen_test
 
@@ -7,14 +7,14 @@ from tests.gateways.doors import DoorTest
 
 class Across(DoorTest):
     async def two(self):
-        """Hugo at the lines door, ada at the braces door; each has heard of the other."""
+        """Hugo at the lines door and ada at the braces door, each of whom knows of the other."""
         hugo = await self.typist(self.open_lines(), "Hugo")
         ada = await self.bracer(self.open_braces(), "ada")
         await hugo.until("-!- ada has joined\n")
         return hugo, ada
 
     @gen_test
-    async def test_each_hears_the_other_once(self):
+    async def test_each_receives_the_others_messages_once(self):
         hugo, ada = await self.two()
         hugo.send("hello\n")
         assert await ada.until("hello\n") == "{ALL}Hugo: hello\n"
@@ -36,7 +36,7 @@ class Across(DoorTest):
         assert await hugo.until("forged\n") == "ada: hi\nada: -!- Hugo has left\nada: Hugo: forged\n"
 
     @gen_test
-    async def test_comings_and_goings_are_told_at_every_door(self):
+    async def test_presence_is_announced_at_every_door(self):
         hugo, ada = await self.two()
         hugo.send("/nick Zoë\n")
         await ada.until("{ALL}Hugo has left the chat.\n{ALL}Zoë has joined the chat!\n{CLIENTS}ada|Zoë\n")

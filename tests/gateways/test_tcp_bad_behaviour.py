@@ -1,15 +1,21 @@
-"""What both TCP doors bear from those who behave badly: it costs them, and nobody else."""
+"""Peers that behave badly at a TCP door: it affects them, and nobody else."""
 
 import asyncio
 import gc
 import socket
+from collections import Counter
+from itertools import count
 
 from tornado.iostream import StreamClosedError
-from tornado.testing import gen_test
+from tornado.testing import ExpectLog, gen_test
 
-from tests.gateways.doors import DoorTest
+from tests.chat.fakes import as_it_is
+from tests.gateways.doors import DoorTest, Timers
+from webchat.chat.errors import NameTaken, SlowDown
+from webchat.chat.events import ChatMessage, Login
 from webchat.codecs.lines import LINE_LIMIT
 from webchat.net.accept import KEEPALIVE
+from webchat.net.outbox import Outbox
 
 
 class Lines:
@@ -20,7 +26,8 @@ class Lines:
     said = "{sender}: {text}\n"
     refusal = "-!- {sentence}"
     left = "-!- {name} has left\n"
-    unfinished = "x"
+    unfinished = "unfinished"
+    private, privately_said = "/msg {name} {text}\n", "[private] {name}: {text}\n"
 
     @staticmethod
     def naming(name):
@@ -39,7 +46,8 @@ class Braces:
     said = "{{ALL}}{sender}: {text}\n"
     refusal = "{{ALL}}{sentence}"
     left = "{{ALL}}{name} has left the chat.\n"
-    unfinished = "{"
+    unfinished = "{UNFINISHED"
+    private, privately_said = "{{{name}}}{text}\n", "{{{name}}}{name}: {text}\n"
 
     @staticmethod
     def naming(name):
@@ -50,16 +58,46 @@ class Braces:
         return f"{{ALL}}{text}\n"
 
 
-class Ears:
+class Reading:
     def hear(self, peer, sender, text):
         return peer.until(self.said.format(sender=sender, text=text))
 
     def refused(self, peer, sentence):
         return peer.until(self.refusal.format(sentence=sentence))
 
+    async def server_has_read(self, peer, name):
+        """Wait until the server has read everything that any peer has sent so far.
 
-class Behaviour(Ears):
-    """What is asked of either door."""
+        `peer` has logged in as `name`; return what it has received.
+        """
+        received = ""
+        for text in ("one", "two"):
+            peer.send(self.private.format(name=name, text=text))
+            received += await peer.until(self.privately_said.format(name=name, text=text))
+        return received
+
+
+class TurnCounter:
+    """An outlet that counts the messages that it gets in each turn of the event loop."""
+
+    def __init__(self):
+        self.turn = 0
+        self.messages = Counter()
+
+    async def count_turns(self):
+        while True:
+            self.turn += 1
+            await asyncio.sleep(0)
+
+    def send(self, event):
+        self.messages[self.turn] += isinstance(event, ChatMessage)
+
+    def close(self, reason):
+        pass
+
+
+class Behaviour(Reading):
+    """What both doors have in common."""
 
     @gen_test
     async def test_an_overlong_line_is_refused_and_the_connection_goes_on(self):
@@ -70,7 +108,7 @@ class Behaviour(Ears):
         assert "xxx" not in await self.hear(ada, "Hugo", "still here")
 
     @gen_test
-    async def test_no_newline_for_ever_is_refused_once_and_takes_no_memory(self):
+    async def test_a_line_without_an_end_is_refused_once(self):
         port = self.open_it()
         hugo = await self.enter(port, "Hugo")
         ada = await self.enter(port, "ada")
@@ -78,11 +116,8 @@ class Behaviour(Ears):
         for _ in range(64):
             hugo.send("x" * LINE_LIMIT)
         hugo.send("\n" + self.saying("still here"))
-        assert (await self.hear(ada, "Hugo", "still here")).count("x") == 0
-        hugo.send(self.saying(""))
-        hugo.send(self.saying("again"))
-        await self.hear(ada, "Hugo", "again")
-        assert hugo.received.count(b"too long") <= 1
+        assert "x" not in await self.hear(ada, "Hugo", "still here")
+        assert (await self.server_has_read(hugo, "Hugo")).count("too long, and has not been said.") == 1
 
     @gen_test
     async def test_bytes_that_come_one_by_one_make_the_same_messages(self):
@@ -93,23 +128,85 @@ class Behaviour(Ears):
             await asyncio.sleep(0)
         await self.hear(ada, "Hugo", "Zoë is slow")
 
-    @gen_test
-    async def test_a_stranger_who_trickles_bytes_is_closed_when_his_time_is_up(self):
-        port = self.open_it(login_time=0.3)
-        peer = await self.connect(port)
-        peer.send(self.unfinished)
-        ended = asyncio.ensure_future(peer.ended())
-        while not ended.done():
-            peer.send("x")
-            await asyncio.wait([ended], timeout=0.05)
-        assert self.refusal.format(sentence="Nobody gave a name in time.") in ended.result()
+    async def stranger(self, **settings):
+        """Ada, somebody who has not logged in, and the timers of the door."""
+        timers = Timers()
+        port = self.open_it(call_later=timers.call_later, login_time=60, close_time=7, **settings)
+        ada, peer = await self.enter(port, "ada"), await self.connect(port)
+        await self.server_has_read(ada, "ada")
+        return ada, peer, timers
 
     @gen_test
-    async def test_a_stranger_has_ten_tries(self):
-        peer = await self.connect(self.open_it())
-        peer.send(self.naming("ALL") * 12)
-        assert (await peer.ended()).count("name") >= 10
-        assert not self.hub.sessions
+    async def test_trickled_bytes_do_not_extend_the_time_to_log_in(self):
+        ada, peer, timers = await self.stranger()
+        *_, overdue = timers.pending_for(60)
+        for byte in self.unfinished:
+            peer.send(byte)
+            await self.server_has_read(ada, "ada")
+        overdue.expire()
+        await self.refused(peer, "No name was given in time.")
+        await peer.ended()
+
+    @gen_test
+    async def test_a_refused_login_gives_another_period_of_time(self):
+        ada, peer, timers = await self.stranger()
+        *_, first = timers.pending_for(60)
+        peer.send(self.naming("ada"))
+        await self.refused(peer, str(NameTaken()))
+        *_, second = timers.pending_for(60)
+        assert first not in timers.pending_for(60)
+        second.expire()
+        await self.refused(peer, "No name was given in time.")
+
+    @gen_test
+    async def test_a_connection_that_ends_leaves_no_timer_behind(self):
+        _, peer, timers = await self.stranger()
+        assert timers.pending
+        ending = [connection.task for connection in self.doors[0].connections]
+        for each in self.peers:
+            each.close()
+        await asyncio.wait(ending)
+        assert not timers.pending
+
+    @gen_test
+    async def test_somebody_who_has_logged_in_has_time_without_limit(self):
+        ada, peer, timers = await self.stranger()
+        peer.send(self.naming("Hugo"))
+        await self.server_has_read(ada, "ada")
+        for timer in timers.pending_for(60):
+            timer.expire()
+        peer.send(self.saying("still here"))
+        await self.hear(ada, "Hugo", "still here")
+
+    @gen_test
+    async def test_a_stranger_has_as_many_tries_as_the_door_allows(self):
+        ada, peer, _ = await self.stranger(login_tries=3)
+        peer.send(self.naming("ada") * 5 + self.naming("Hugo"))
+        told = await peer.ended()
+        assert told.count(str(NameTaken())) == 3
+        assert told.endswith(self.refusal.format(sentence="There were too many refused logins.") + "\n")
+        await self.server_has_read(ada, "ada")
+        assert len(self.hub.sessions) == 1
+
+    @gen_test
+    async def test_somebody_who_is_still_sending_receives_the_last_words_and_no_reset(self):
+        _, peer, _ = await self.stranger(login_tries=1)
+        peer.send(self.naming("ada") + self.saying("x" * 1000) * 1000)
+        assert (await peer.ended()).endswith(self.refusal.format(sentence="There were too many refused logins.") + "\n")
+        assert not peer.was_reset
+
+    @gen_test
+    async def test_a_peer_that_keeps_its_side_open_is_closed_after_a_while(self):
+        _, peer, timers = await self.stranger(login_tries=1)
+        before = set(self.doors[0].connections)
+        peer.send(self.naming("ada"))
+        await peer.ended()
+        assert self.doors[0].connections == before  # only the server's own side is closed
+        [overdue] = timers.pending_for(7)
+        tasks = [connection.task for connection in before]
+        overdue.expire()
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        assert len(self.doors[0].connections) == 1
 
     @gen_test
     async def test_invalid_utf8_becomes_replacement_characters(self):
@@ -146,11 +243,11 @@ class Behaviour(Ears):
 
     @gen_test
     async def test_a_flood_is_told_to_slow_down(self):
-        self.hub._message_rate = 5
+        self.use_hub(message_rate=5)
         port = self.open_it()
         ada, hugo = await self.enter(port, "ada"), await self.enter(port, "Hugo")
         hugo.send("".join(self.saying(f"text {number}") for number in range(40)))
-        await self.refused(hugo, "Too many messages at once; wait a moment.")
+        await self.refused(hugo, str(SlowDown()))
         await self.hear(ada, "Hugo", "text 0")
         assert len(self.hub.sessions) == 2
 
@@ -167,19 +264,36 @@ class Behaviour(Ears):
         assert "left" not in await self.hear(ada, "Hugo", "hello")
 
     @gen_test
-    async def test_somebody_whose_bytes_are_always_there_leaves_others_their_turn(self):
+    async def test_one_segment_full_of_messages_lets_others_have_their_turn_after_16(self):
+        port = self.open_it()
+        hugo = await self.enter(port, "Hugo")
+        counter = TurnCounter()
+        session = self.hub.open(encode=as_it_is, outlet=counter, address="127.0.0.1")
+        await self.hub.handle(session, Login("counter"))
+        counting = asyncio.ensure_future(counter.count_turns())
+        hugo.send(self.saying("x") * 1000)
+        await self.server_has_read(hugo, "Hugo")
+        counting.cancel()
+        self.hub.close(session)
+        assert sum(counter.messages.values()) == 1000
+        assert max(counter.messages.values()) <= 16
+
+    @gen_test
+    async def test_somebody_whose_bytes_are_always_there_lets_others_have_their_turn(self):
         port = self.open_it()
         hugo = await self.enter(port, "Hugo")
         [connection] = self.doors[0].connections
         ada = await self.enter(port, "ada")
-        reads = iter(range(20_000))
+        reads, most = 0, 20_000
 
         def read_bytes(*_, **__):
+            nonlocal reads
+            reads += 1
             future = asyncio.get_running_loop().create_future()
-            if next(reads, None) is None:
-                future.set_exception(StreamClosedError())
+            if reads < most:
+                future.set_result(self.unfinished[:1].encode())
             else:
-                future.set_result(self.unfinished.encode())
+                future.set_exception(StreamClosedError())
             return future
 
         connection.stream.read_bytes = read_bytes
@@ -187,21 +301,29 @@ class Behaviour(Ears):
         ada.send(self.saying("may I?"))
         ada.send(self.saying("thank you"))
         await self.hear(hugo, "ada", "thank you")
-        assert next(reads, None) is not None
+        assert reads < most
+        most = 0
 
     @gen_test
-    async def test_somebody_who_keeps_a_closed_connection_open_is_not_waited_for(self):
-        port = self.open_it(linger=0.1, login_tries=1)
-        peer = await self.connect(port)
-        peer.send(self.naming("ALL"))
-        await peer.ended()
-        for connection in list(self.doors[0].connections):
-            await asyncio.wait_for(connection.task, 5)
-        assert not self.doors[0].connections
+    async def test_a_bug_is_logged_and_ends_one_connection_only(self):
+        port = self.open_it()
+        ada, hugo = await self.enter(port, "ada"), await self.enter(port, "Hugo")
+        handle = self.hub.handle
+
+        async def handle_with_a_bug(session, command):
+            if command.text == "bug":
+                raise ZeroDivisionError
+            return await handle(session, command)
+
+        self.hub.handle = handle_with_a_bug
+        with ExpectLog("webchat.gateways.tcp", "A connection is dropped after an error"):
+            hugo.send(self.saying("bug"))
+            await hugo.ended()
+        await self.server_has_read(ada, "ada")
 
     @gen_test
-    async def test_one_too_many_is_told_so(self):
-        self.hub._capacity = 1
+    async def test_a_connection_over_the_capacity_is_told_so(self):
+        self.use_hub(capacity=1)
         port = self.open_it()
         await self.enter(port, "Hugo")
         assert "no room for another connection" in await (await self.connect(port)).ended()
@@ -221,51 +343,53 @@ class Behaviour(Ears):
         hugo = await self.enter(port, "Hugo")
         hugo.send(self.saying("hello"))
         await self.hear(ada, "Hugo", "hello")
-        while len(self.hub.sessions) > 2:
-            await asyncio.sleep(0.01)
+        present = {session.outlet for session in self.hub.sessions if session.username in ("ada", "Hugo")}
+        if ending := [connection.task for connection in self.doors[0].connections - present]:
+            await asyncio.wait(ending)
         gc.collect()
         assert len(self.doors[0].connections) == 2
         assert len(asyncio.all_tasks()) == tasks + 1  # Hugo's
         assert len(self.hub.people) == 2
 
 
-class SlowReaders(Ears):
-    """A reader who stops reading is closed, and only he."""
+class SlowReaders(Reading):
+    """A peer that stops reading is closed, and nobody else."""
 
     limit = 64 * 1024
-    patience = 0.3
 
     async def flood(self, text, sender, reader, until):
-        """Say it until that happens; give how often it was said. The reader reads along."""
-        count = 0
-        while not until():
-            sender.send(self.saying(f"{text} {count}"))
-            await reader.until(f": {text} {count}\n")
-            count += 1
-        return count
+        """Say something until something happens; the reader reads it each time."""
+        for number in count():
+            if until():
+                return
+            sender.send(self.saying(f"{text} {number}"))
+            await reader.until(f": {text} {number}\n")
 
     @gen_test
-    async def test_when_too_much_waits_for_him(self):
+    async def test_a_peer_is_closed_when_too_many_bytes_wait_for_it(self):
         port = self.open_it()
         ada, hugo = await self.enter(port, "ada"), await self.enter(port, "Hugo")
         stalled = await self.enter(port, "stalled")
-        self.outbox.patience = 60
         stalled.stop_reading()
-        count = await self.flood("x" * 4000, hugo, ada, lambda: len(self.hub.people) == 2)
-        assert count > 0
+        await self.flood("x" * 4000, hugo, ada, lambda: len(self.hub.people) == 2)
         await ada.until(self.left.format(name="stalled"))
         hugo.send(self.saying("still here"))
         await self.hear(ada, "Hugo", "still here")
 
     @gen_test
-    async def test_when_he_takes_nothing_for_too_long(self):
+    async def test_a_peer_is_closed_when_it_takes_nothing_for_too_long(self):
+        timers = Timers()
+        self.outbox = Outbox(limit=1 << 30, patience=10, call_later=timers.call_later)
         port = self.open_it()
         ada, hugo = await self.enter(port, "ada"), await self.enter(port, "Hugo")
         stalled = await self.enter(port, "stalled")
-        self.outbox.limit = 1 << 30
         stalled.stop_reading()
-        await self.flood("x" * 4000, hugo, ada, lambda: len(self.hub.people) == 2)
+        await self.flood("x" * 4000, hugo, ada, lambda: timers.pending_for(10))
+        [overdue] = timers.pending_for(10)
+        overdue.expire()
         await ada.until(self.left.format(name="stalled"))
+        hugo.send(self.saying("still here"))
+        await self.hear(ada, "Hugo", "still here")
 
 
 class LinesDoor(Lines, Behaviour, DoorTest):

@@ -1,10 +1,14 @@
-"""The braces door, as the desktop window and the exercise's own clients meet it."""
+"""The braces door, as the desktop window and clients written as an exercise use it."""
 
+import asyncio
+
+import pytest
+from tornado.iostream import StreamClosedError
 from tornado.testing import gen_test
 
-from tests.gateways.doors import DoorTest
+from tests.gateways.doors import DoorTest, Timers
 from tests.uv import OnUvloop
-from webchat.gateways.braces import EASY, GAP, Pacer
+from webchat.gateways.braces import FRAME_GAP, MAX_AT_FULL_GAP, Pacer
 
 
 class WithNewlines(DoorTest):
@@ -18,7 +22,7 @@ class WithNewlines(DoorTest):
         return hugo, ada
 
     @gen_test
-    async def test_a_name_is_welcomed_and_then_everybody_gets_the_list(self):
+    async def test_a_new_name_is_welcomed_and_then_everybody_gets_the_list(self):
         hugo = await self.connect(self.port)
         hugo.send("{REGISTER}Hugo\n")
         assert await hugo.until("{CLIENTS}Hugo\n") == "{Hugo}Welcome, Hugo!\n{CLIENTS}Hugo\n"
@@ -59,7 +63,7 @@ class WithNewlines(DoorTest):
             await guest.ended()
 
     @gen_test
-    async def test_refusals_are_sentences_to_all_without_a_sender_and_nothing_is_lost(self):
+    async def test_refusals_are_sentences_without_a_sender_and_the_rest_of_the_segment_is_read(self):
         await self.bracer(self.port, "Hugo")
         ada = await self.connect(self.port)
         ada.send("{ALL}too early\n{REGISTER}Hugo\n{REGISTER}Sue\n{REGISTER}ada\n{nobody}hi\nHi!\n{CLIENTS}\n")
@@ -69,6 +73,24 @@ class WithNewlines(DoorTest):
         await ada.until("{ada}Welcome, ada!\n")
         await ada.until("{ALL}Nobody of that name is here.\n")
         await ada.until("{CLIENTS}Hugo|ada\n")
+
+    @gen_test
+    async def test_several_requests_for_the_list_in_one_segment_are_answered_once(self):
+        hugo, ada = await self.two()
+        hugo.send("{CLIENTS}\n" * 5 + "{Hugo}psst\n")
+        told = await hugo.until("{Hugo}Hugo: psst\n")
+        hugo.send("{Hugo}again\n")
+        told += await hugo.until("{Hugo}Hugo: again\n")
+        assert told.count("{CLIENTS}") == 1
+
+    @gen_test
+    async def test_nothing_after_quit_is_carried_out(self):
+        hugo, ada = await self.two()
+        hugo.send("{QUIT}\n{ALL}hello\n")
+        hugo.send("{ALL}hello\n")
+        assert "hello" not in await ada.until("{CLIENTS}ada\n")
+        await hugo.ended()
+        assert not self.hub.refusals  # the hub has not even been asked
 
     @gen_test
     async def test_text_without_a_header_is_explained(self):
@@ -94,69 +116,200 @@ class WithNewlines(DoorTest):
         await ada.until("{ALL}Hugo has left the chat.\n{ALL}Zoë has joined the chat!\n{CLIENTS}ada|Zoë\n")
 
 
+class RecordingStream:
+    """Stands in for a connection's stream, and its socket: gives one segment, and keeps what is written."""
+
+    def __init__(self, segment):
+        self.socket = self
+        self.writes = []
+        self._segments = [segment]
+        self._reading = None
+
+    def send(self, data):
+        self.writes.append(data)
+        return len(data)
+
+    def read_bytes(self, *args, **kwargs):
+        self._reading = asyncio.get_running_loop().create_future()
+        if self._segments:
+            self._reading.set_result(self._segments.pop())
+        return self._reading
+
+    def closed(self):
+        return self._reading is not None and self._reading.done()
+
+    def close(self):
+        if not self.closed():
+            self._reading.set_exception(StreamClosedError())
+
+
+class Writes(DoorTest):
+    async def writes(self, segment, **settings):
+        """What the server writes to a connection that sends this segment, until it has nothing more to read."""
+        self.open_braces(**settings)
+        stream = RecordingStream(segment)
+        serving = asyncio.ensure_future(self.doors[0].handle_stream(stream, ("127.0.0.1", 1)))
+        while stream.closed() or len(stream.writes) < 2:
+            await asyncio.sleep(0)
+        stream.close()
+        await serving
+        return stream.writes
+
+    @gen_test
+    async def test_the_list_is_a_write_of_its_own_after_the_welcome(self):
+        welcome, clients, *_ = await self.writes(b"{REGISTER}Hugo\n")
+        assert (welcome, clients) == (b"{Hugo}Welcome, Hugo!\n", b"{CLIENTS}Hugo\n")
+
+    @gen_test
+    async def test_without_newlines_even_without_a_gap_the_list_is_a_write_of_its_own(self):
+        welcome, clients, *_ = await self.writes(b"{REGISTER}Hugo{CLIENTS}", gap=0)
+        assert (welcome, clients) == (b"{Hugo}Welcome, Hugo!", b"{CLIENTS}Hugo")
+
+
 class WithoutNewlines(DoorTest):
+    """The gaps between messages end when a test says so."""
+
     def setUp(self):
         super().setUp()
-        self.port = self.open_braces()
+        self.timers = Timers()
+        self.port = self.open_braces(call_later=self.timers.call_later)
+
+    async def bare(self, name):
+        """Somebody without newlines who has registered; their list of people has been written."""
+        peer = await self.connect(self.port)
+        peer.send("{REGISTER}" + name)
+        await peer.until(f"{{{name}}}Welcome, {name}!")
+        self.end_gap()
+        await peer.until("{CLIENTS}")
+        await peer.until(name)
+        self.end_gap()
+        return peer
+
+    def end_gap(self):
+        for timer in self.timers.pending_for(FRAME_GAP):
+            timer.expire()
+
+    async def server_has_read(self, peer, name):
+        """Wait until the server has read everything that any peer has sent so far."""
+        for text in ("one", "two"):
+            peer.send(f"{{{name}}}{text}\n")
+            await peer.until(f"{{{name}}}{name}: {text}\n")
 
     @gen_test
-    async def test_each_message_is_its_own_write_at_least_50_ms_after_the_last(self):
-        ada = await self.bracer(self.port, "ada", "\n")
+    async def test_each_message_is_a_write_of_its_own_50_ms_after_the_one_before(self):
+        ada = await self.bracer(self.port, "ada")
         hugo = await self.connect(self.port)
         hugo.send("{REGISTER}Hugo")
-        await hugo.until("{CLIENTS}ada|Hugo")
-        await ada.until("{CLIENTS}ada|Hugo\n")
+        messages = ["{Hugo}Welcome, Hugo!", "{CLIENTS}ada|Hugo", "{ALL}ada: one", "{Hugo}ada: two", "{ALL}ada: three",
+                    "{ALL}ada: four"]
+        await hugo.until(messages[0])
         ada.send("{ALL}one\n{Hugo}two\n{ALL}three\nfour\n")
-        await hugo.until("four")
-        times, segments = zip(*hugo.segments, strict=True)
-        assert list(segments) == [
-            b"{Hugo}Welcome, Hugo!", b"{CLIENTS}ada|Hugo",
-            b"{ALL}ada: one", b"{Hugo}ada: two", b"{ALL}ada: three", b"{ALL}ada: four",
-        ]
-        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
-        assert min(gaps) > GAP * 0.8  # a read may be late, and the one after it on time
+        for message in messages[1:]:
+            await self.server_has_read(ada, "ada")
+            assert hugo.received == b""
+            self.end_gap()
+            await hugo.until(message)
+        assert [segment.decode() for segment in hugo.segments] == messages
 
     @gen_test
-    async def test_who_went_before_anybody_was_told_of_him_does_not_stay_in_the_list(self):
-        hugo = await self.connect(self.port)
+    async def test_at_the_end_everything_that_waits_is_written_before_the_reason(self):
+        ada, hugo = await self.bracer(self.port, "ada"), await self.bare("Hugo")
+        ada.send("{ALL}one\n{ALL}two\n{ALL}three\n")
+        await self.server_has_read(ada, "ada")
+        await hugo.until("{ALL}ada: one")
+        drained = asyncio.ensure_future(self.doors[0].drain("Going down."))
+        assert await hugo.ended() == "{ALL}ada: two{ALL}ada: three{ALL}Going down."
+        for peer in self.peers:
+            peer.close()
+        await drained
+
+    @gen_test
+    async def test_somebody_who_left_before_they_were_announced_does_not_stay_in_the_list(self):
+        port = self.open_braces(gap=0)
+        hugo = await self.connect(port)
         hugo.send("{REGISTER}Hugo")
-        await hugo.until("Welcome, Hugo!")
-        ghost = await self.typist(self.open_lines(), "ghost")  # before the list is written, a gap after the welcome
+        await hugo.until("{CLIENTS}Hugo")
+        ghost = await self.typist(self.open_lines(), "ghost")
+        hugo.send("{CLIENTS}")
         await hugo.until("{CLIENTS}Hugo|ghost")
         ghost.close()
         await hugo.until("{CLIENTS}Hugo")
 
     @gen_test
-    async def test_several_in_one_segment_and_a_newline_in_a_body_are_understood(self):
-        ada = await self.bracer(self.port, "ada", "\n")
+    async def test_several_messages_in_one_segment_and_a_newline_in_a_body_are_understood(self):
+        ada = await self.bracer(self.port, "ada")
         hugo = await self.connect(self.port)
         hugo.send("{REGISTER}Hugo{ALL}hello{ada}psst{ALL}one\ntwo")
         await ada.until("{ALL}Hugo: hello\n")
         await ada.until("{ada}Hugo: psst\n")
-        await ada.until("{ALL}Hugo: one\n{ALL}Hugo: two\n")
+        await ada.until("{ALL}Hugo: one\n")
+        await ada.until("{ALL}Hugo: two\n")
+
+    @gen_test
+    async def test_an_account_is_addressed_with_or_without_its_asterisk(self):
+        sue = await self.connect(self.port)
+        sue.send("{REGISTER}Sue|password\n")
+        await sue.until("{CLIENTS}Sue*\n")
+        hugo = await self.bare("Hugo")
+        hugo.send("{ALL}one{Sue}two{Sue*}three")
+        for message in ("{ALL}Hugo: one\n", "{Sue*}Hugo: two\n", "{Sue*}Hugo: three\n"):
+            await sue.until(message)
+
+    @gen_test
+    async def test_the_name_of_somebody_who_has_left_is_a_part_of_the_text(self):
+        ada, zoe = await self.bracer(self.port, "ada"), await self.bracer(self.port, "Zoë")
+        await ada.until("{ALL}Zoë has joined the chat!\n")
+        hugo = await self.bare("Hugo")
+        hugo.send("{ALL}one{Zoë}two")
+        await zoe.until("{Zoë}Hugo: two\n")
+        zoe.close()
+        await ada.until("{ALL}Zoë has left the chat.\n")
+        hugo.send("{ALL}three{Zoë}four")
+        await ada.until("{ALL}Hugo: three｛Zoë}four\n")
 
     @gen_test
     async def test_a_character_split_in_two_is_put_together(self):
-        ada = await self.bracer(self.port, "ada", "\n")
-        hugo = await self.connect(self.port)
-        hugo.send("{REGISTER}Hugo")
-        await hugo.until("{CLIENTS}")
+        ada, hugo = await self.bracer(self.port, "ada"), await self.bare("Hugo")
         data = "{ALL}Zoë".encode()
         hugo.send(data[:-1])
-        ada.send("{CLIENTS}\n")  # a turn of the server's between the two halves
-        await ada.until("{CLIENTS}ada|Hugo\n")
+        await self.server_has_read(ada, "ada")
         hugo.send(data[-1:])
         await ada.until("{ALL}Hugo: Zoë\n")
 
     @gen_test
-    async def test_a_blank_segment_disconnects(self):
-        ada = await self.bracer(self.port, "ada", "\n")
+    async def test_a_connection_that_ends_leaves_no_timer_behind(self):
+        ada = await self.bracer(self.port, "ada")
         hugo = await self.connect(self.port)
         hugo.send("{REGISTER}Hugo")
-        await hugo.until("{CLIENTS}")
+        await hugo.until("{Hugo}Welcome, Hugo!")
+        self.end_gap()  # the list is written, and has to be checked later
+        await hugo.until("{CLIENTS}ada|Hugo")
+        assert self.timers.pending_for(FRAME_GAP)
+        ending = [connection.task for connection in self.doors[0].connections]
+        hugo.reset()
+        ada.reset()
+        await asyncio.wait(ending)
+        assert not self.timers.pending
+
+    @gen_test
+    async def test_a_blank_segment_ends_the_connection(self):
+        ada, hugo = await self.bracer(self.port, "ada"), await self.bare("Hugo")
+        await ada.until("{ALL}Hugo has joined the chat!\n")
         hugo.send(" ")
         await hugo.ended()
         await ada.until("{ALL}Hugo has left the chat.\n")
+
+    @gen_test
+    async def test_a_client_whose_messages_pile_up_is_closed_and_nobody_else(self):
+        self.outbox.limit = 2000
+        ada, hugo = await self.bracer(self.port, "ada"), await self.bare("Hugo")
+        await ada.until("{ALL}Hugo has joined the chat!\n")
+        for number in range(3):
+            ada.send(f"{{ALL}}{'x' * 1000}{number}\n")
+            await ada.until(f"x{number}\n")
+        await ada.until("{ALL}Hugo has left the chat.\n")
+        await hugo.ended()
+        await self.server_has_read(ada, "ada")
 
 
 class WithNewlinesOnUvloop(OnUvloop, WithNewlines):
@@ -167,69 +320,91 @@ class WithoutNewlinesOnUvloop(OnUvloop, WithoutNewlines):
     pass
 
 
-class Timer:
-    def cancel(self):
-        pass
+class TestPacer:
+    @pytest.fixture
+    def timers(self):
+        return Timers()
 
+    @pytest.fixture
+    def written(self):
+        return []
 
-class FakeQueue:
-    def __init__(self):
-        self.sent = []
+    @pytest.fixture
+    def overflows(self):
+        return []
 
-    def send(self, chunk):
-        self.sent.append(chunk)
+    @pytest.fixture
+    def pacer(self, timers, written, overflows):
+        rosters = iter([b"{CLIENTS}1", b"{CLIENTS}2"])
+        return Pacer(written.append, lambda: next(rosters), limit=1000, on_overflow=overflows.append, gap=FRAME_GAP,
+                     call_later=timers.call_later)
 
+    def end_gap(self, timers):
+        [timer] = timers.pending_for(FRAME_GAP)
+        timer.expire()
 
-class Pacing(DoorTest):
-    """The pacer on a loop whose timers are moved by hand."""
+    def test_the_first_message_is_written_at_once_and_the_others_one_after_each_gap(self, pacer, timers, written):
+        for message in (b"1", b"2", b"3"):
+            pacer.send(message)
+        assert written == [b"1"]
+        self.end_gap(timers)
+        assert written == [b"1", b"2"]
+        self.end_gap(timers)
+        self.end_gap(timers)
+        assert written == [b"1", b"2", b"3"]
+        assert not timers.pending_for(FRAME_GAP)
 
-    def setUp(self):
-        super().setUp()
-        self.queue, self.overflows, self.rosters = FakeQueue(), [], iter([b"{CLIENTS}1", b"{CLIENTS}2"])
-        self.delays = []
-        self.pacer = self.io_loop.run_sync(self.make)
+    def test_a_message_after_a_pause_is_written_at_once(self, pacer, timers, written):
+        pacer.send(b"1")
+        self.end_gap(timers)
+        pacer.send(b"2")
+        assert written == [b"1", b"2"]
 
-    async def make(self):
-        pacer = Pacer(self.queue, lambda: next(self.rosters), 1000, self.overflows.append)
-        pacer._loop = self
-        return pacer
-
-    def call_later(self, delay, callback):
-        self.delays.append(delay)
-        self.due = callback
-        return Timer()
-
-    def call_soon(self, callback, *args):
-        callback(*args)
-
-    def test_the_first_leaves_at_once_and_the_others_one_by_one(self):
-        for chunk in (b"1", b"2", b"3"):
-            self.pacer.send(chunk)
-        assert self.queue.sent == [b"1"]
-        self.due()
-        assert self.queue.sent == [b"1", b"2"]
-        self.due()
-        self.due()
-        assert self.queue.sent == [b"1", b"2", b"3"]
-        assert self.delays == [GAP] * 3
-
-    def test_lists_of_people_that_fall_due_together_are_sent_once_as_they_stand_then(self):
-        self.pacer.send(b"1")
+    def test_a_list_of_people_requested_several_times_is_written_once_as_it_is_then(self, pacer, timers, written):
+        pacer.send(b"1")
         for _ in range(3):
-            self.pacer.send_roster()
-        self.pacer.send(b"2")
-        self.due()
-        self.due()
-        assert self.queue.sent == [b"1", b"{CLIENTS}1", b"2"]
+            pacer.send_roster()
+        pacer.send(b"2")
+        self.end_gap(timers)
+        self.end_gap(timers)
+        pacer.send_roster()
+        self.end_gap(timers)
+        assert written == [b"1", b"{CLIENTS}1", b"2", b"{CLIENTS}2"]
 
-    def test_a_long_queue_shrinks_the_gaps(self):
-        for _ in range(4 * EASY):
-            self.pacer.send(b"x")
-        self.due()
-        assert self.delays[-1] < GAP / 3
+    def test_up_to_a_limit_the_gaps_are_full_and_beyond_it_they_shrink(self, pacer, timers):
+        for _ in range(MAX_AT_FULL_GAP + 1):
+            pacer.send(b"x")
+        self.end_gap(timers)
+        assert timers.pending_for(FRAME_GAP)
+        for _ in range(MAX_AT_FULL_GAP + 1):
+            pacer.send(b"x")
+        self.end_gap(timers)
+        assert timers.pending_for(FRAME_GAP * MAX_AT_FULL_GAP / (2 * MAX_AT_FULL_GAP))
 
-    def test_a_queue_beyond_its_bound_is_given_up(self):
-        for _ in range(12):
-            self.pacer.send(b"x" * 100)
-        assert len(self.overflows) == 1
-        assert self.queue.sent == [b"x" * 100]
+    def test_more_bytes_than_the_limit_are_reported_once_and_nothing_more_is_written(
+            self, pacer, timers, written, overflows):
+        for _ in range(11):
+            pacer.send(b"x" * 100)
+        assert written == [b"x" * 100]
+        assert overflows == []
+        pacer.send(b"x")
+        pacer.send(b"x")
+        pacer.send(b"x" * 1000)
+        pacer.send_roster()
+        assert written == [b"x" * 100]
+        assert overflows == ["more than 1000 bytes are waiting for their turn"]
+        assert not timers.pending_for(FRAME_GAP)
+
+    def test_what_has_been_written_does_not_count(self, pacer, timers, overflows):
+        for _ in range(5):
+            pacer.send(b"x" * 900)
+            self.end_gap(timers)
+        assert overflows == []
+
+    def test_a_flush_writes_everything_without_gaps(self, pacer, timers, written):
+        for message in (b"1", b"2"):
+            pacer.send(message)
+        pacer.send_roster()
+        pacer.flush()
+        assert written == [b"1", b"2", b"{CLIENTS}1"]
+        assert not timers.pending_for(FRAME_GAP)

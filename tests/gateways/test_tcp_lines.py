@@ -1,4 +1,4 @@
-"""The lines door, as people with telnet, nc and home-made clients meet it."""
+"""The lines door, as people with telnet, nc and home-made clients use it."""
 
 from tornado.testing import gen_test
 
@@ -9,7 +9,7 @@ from webchat.codecs.commands import COMMANDS
 
 class FirstLine(DoorTest):
     @gen_test
-    async def test_whoever_connects_is_told_what_to_do(self):
+    async def test_a_new_connection_is_told_what_to_do(self):
         peer = await self.connect(self.open_lines())
         await peer.until("-!- Welcome to webchat. Type your name")
 
@@ -40,7 +40,7 @@ class FirstLine(DoorTest):
         await peer.until("-!- You are ada.")
 
     @gen_test
-    async def test_an_account_wants_its_password(self):
+    async def test_an_account_needs_its_password(self):
         peer = await self.connect(self.open_lines())
         peer.send("Sue\n/login Sue wrong\n/login Sue password\n")
         await peer.until("Type: /login NAME PASSWORD\n")
@@ -48,14 +48,14 @@ class FirstLine(DoorTest):
         await peer.until("-!- You are Sue*. 1 here: Sue*\n")
 
     @gen_test
-    async def test_blank_lines_are_no_names(self):
+    async def test_a_blank_line_is_refused_as_a_name(self):
         peer = await self.connect(self.open_lines(login_tries=3))
         peer.send("\n  \nHugo\n")
         await peer.until("-!- A name needs something other than spaces and asterisks.\n" * 2)
         await peer.until("-!- You are Hugo.")
 
     @gen_test
-    async def test_help_comes_before_a_name_but_talk_does_not(self):
+    async def test_before_the_login_there_is_help_but_no_talk(self):
         peer = await self.connect(self.open_lines())
         peer.send("/help\n/users\n//hello\n/msg Hugo hi\n")
         await peer.until("-!- /quit")
@@ -89,7 +89,7 @@ class Talking(DoorTest):
             assert await ada.until("\n") == f"Hugo: {text}\n"
 
     @gen_test
-    async def test_each_is_answered_in_the_line_ending_he_uses(self):
+    async def test_each_client_is_answered_in_its_own_line_ending(self):
         hugo, ada = await self.typist(self.port, "Hugo", "\r\n"), await self.typist(self.port, "ada")
         assert await hugo.until("-!- ada has joined\r\n")
         hugo.send("hello\r\n")
@@ -99,7 +99,7 @@ class Talking(DoorTest):
         assert await hugo.until("Zoë has joined\r\n") == "-!- ada has left\r\n-!- Zoë has joined\r\n"
 
     @gen_test
-    async def test_whoever_respells_his_name_hears_nothing_of_his_own_going(self):
+    async def test_somebody_who_respells_their_name_is_not_told_that_they_left(self):
         hugo, ada = await self.typist(self.port, "Hugo"), await self.typist(self.port, "ada")
         await hugo.until("-!- ada has joined\n")
         ada.send("/nick Ada\n")
@@ -133,7 +133,35 @@ class Talking(DoorTest):
         await ada.until("[private] Hugo: psst\n")
         await hugo.until("-!- Nobody of that name is here.\n")
         await hugo.until("-!- A name that begins with a quote")
-        await hugo.until("-!- Say what Hugo is to hear")
+        await hugo.until("-!- Add the text for Hugo: /msg NAME text")
+
+    @gen_test
+    async def test_nothing_after_quit_is_carried_out(self):
+        hugo, ada = await self.two()
+        hugo.send("/quit\nhello\n")
+        hugo.send("hello\n")
+        assert await ada.until("has left\n") == "-!- Hugo has left\n"
+        assert (await hugo.ended()).endswith("-!- Goodbye.\n")
+        assert not self.hub.refusals  # the hub has not even been asked
+
+    @gen_test
+    async def test_an_unfinished_line_is_not_said_when_the_connection_is_reset(self):
+        hugo, ada = await self.two()
+        hugo.send("hello\nunfinished")
+        await ada.until("Hugo: hello\n")
+        hugo.reset()
+        assert await ada.until("has left\n") == "-!- Hugo has left\n"
+
+    @gen_test
+    async def test_people_who_have_logged_in_may_be_refused_as_often_as_they_like(self):
+        hugo, ada = await self.two()
+        hugo.send("/dance\n" * 30 + "hello\n")
+        await ada.until("Hugo: hello\n")
+
+    @gen_test
+    async def test_a_session_has_the_address_of_its_peer(self):
+        await self.two()
+        assert {session.address for session in self.hub.sessions} == {"127.0.0.1"}
 
     @gen_test
     async def test_me_is_a_text_like_any_other(self):
@@ -142,7 +170,7 @@ class Talking(DoorTest):
         await ada.until("Hugo: _waves_\n")
 
     @gen_test
-    async def test_a_slash_doubled_says_a_slash_and_an_unknown_command_says_nothing(self):
+    async def test_a_double_slash_says_a_slash_and_an_unknown_command_says_nothing(self):
         hugo, ada = await self.two()
         hugo.send("/dance\n//etc/hosts\n")
         await hugo.until("-!- There is no command /dance; /help")
@@ -189,6 +217,36 @@ class Rooms(DoorTest):
         await sue.until("-!- You have left the room. What you type goes to everyone again.\n")
 
     @gen_test
+    async def test_after_taking_another_name_plain_lines_go_to_everyone(self):
+        sue, hugo = await self.member("Sue"), await self.typist(self.port, "Hugo")
+        sue.send("/join Taskmaster\n/nick Zoë\nhello\n")
+        await hugo.until("Zoë: hello\n")
+        assert "Join the room first." not in sue.received.decode()
+
+    @gen_test
+    async def test_after_a_refused_name_plain_lines_still_go_to_the_room(self):
+        sue, sandy = await self.member("Sue"), await self.member("Sandy")
+        sandy.send("/join Taskmaster\n")
+        await sandy.until("What you type goes to #Taskmaster now")
+        sue.send("/join Taskmaster\n/nick Sandy\n/login Sue password\nto the room\n")
+        await sandy.until("[#Taskmaster] Sue*: to the room\n")
+
+    @gen_test
+    async def test_leaving_a_room_that_one_is_not_talking_in_changes_nothing_else(self):
+        sue, sandy = await self.member("Sue"), await self.member("Sandy")
+        sandy.send("/join Taskmaster\n")
+        await sandy.until("What you type goes to #Taskmaster now")
+        sue.send("/join Quite Interesting\n/join Taskmaster\n/part Quite Interesting\nto the room\n")
+        await sandy.until("[#Taskmaster] Sue*: to the room\n")
+        await sue.until("-!- You have left the room.\n")
+
+    @gen_test
+    async def test_a_room_may_be_left_in_any_spelling(self):
+        sue, hugo = await self.member("Sue"), await self.typist(self.port, "Hugo")
+        sue.send("/join Taskmaster\n/part #TASKMASTER\nto all\n")
+        await hugo.until("Sue*: to all\n")
+
+    @gen_test
     async def test_the_last_messages_are_shown_on_joining(self):
         sue = await self.member("Sue")
         sue.send("/join Taskmaster\n" + "".join(f"text {number}\n" for number in range(12)))
@@ -202,7 +260,7 @@ class Rooms(DoorTest):
         assert history == "".join(f"[#Taskmaster] Sue*: text {number}\n" for number in range(2, 12)) + "-!- "
 
     @gen_test
-    async def test_rooms_lists_ones_own_and_others_are_refused(self):
+    async def test_rooms_lists_ones_own_rooms_and_others_are_refused(self):
         sandy, hugo = await self.member("Sandy"), await self.typist(self.port, "Hugo")
         sandy.send("/rooms\n/join 8 out of 10 cats\n/join nowhere\n/part\n")
         await sandy.until("-!- Your rooms: Quite Interesting | Taskmaster\n")
@@ -222,20 +280,31 @@ class HomeMade(DoorTest):
         await hugo.until("-!- You are Hugo.")
         hugo.send("Hugo: hello")
         await ada.until("Hugo: hello\n")
+        hugo.send("?")
+        await ada.until("Hugo: ?\n")
 
     @gen_test
-    async def test_somebody_who_types_into_a_character_mode_telnet_is_not_cut(self):
+    async def test_a_line_typed_key_by_key_waits_for_its_newline(self):
         port = self.open_lines()
         ada, hugo = await self.typist(port, "ada"), await self.connect(port)
         for key in "Hugo\r\n":
             hugo.send(key)
-            ada.send("x\n")  # a turn of the server's between two keys
-            ada.send("/users\n")
+            ada.send("/users\n")  # so that the server has read each key before the next one is sent
             await ada.until("here: ")
         await hugo.until("-!- You are Hugo.")
 
     @gen_test
-    async def test_a_file_sent_through_a_pipe_is_said_to_its_last_line_and_gets_its_answers(self):
+    async def test_a_telnet_negotiation_is_answered_before_the_name_is_given(self):
+        hugo = await self.connect(self.open_lines())
+        await hugo.until("press Enter.\n")
+        hugo.send(b"\xff\xf4\xff\xfd\x06")  # what Ctrl-C sends: DO TIMING-MARK
+        while not hugo.received.endswith(b"\xff\xfc\x06"):
+            assert await hugo.more()
+        hugo.send(b"Hugo\r\0")
+        await hugo.until(b"You are Hugo.")
+
+    @gen_test
+    async def test_a_pipe_says_its_last_line_without_a_newline_and_gets_its_answers(self):
         port = self.open_lines()
         ada, pipe = await self.typist(port, "ada"), await self.connect(port)
         pipe.send("bot\n/users\none\nthe last needs no newline")
@@ -247,7 +316,7 @@ class HomeMade(DoorTest):
 
 class Ending(DoorTest):
     @gen_test
-    async def test_when_the_server_goes_down_everybody_is_told_and_let_go(self):
+    async def test_when_the_server_goes_down_every_connection_is_told_why_and_ended(self):
         port = self.open_lines()
         hugo, stranger = await self.typist(port, "Hugo"), await self.connect(port)
         await stranger.until("Welcome")

@@ -1,4 +1,4 @@
-"""The programs people already have, driven as people drive them: telnet, nc, ncat, socat, tf."""
+"""Programs that people already have, used as people use them: telnet, nc, ncat, socat, tf."""
 
 import shutil
 import subprocess
@@ -40,7 +40,7 @@ def run(server):
 
 
 def enter(program: pexpect.spawn, name: str) -> pexpect.spawn:
-    """Log in, under a name that no test before has had: its last connection may be about to end only now."""
+    """Log in, with a name that no test has used before, because its connection there may not have ended yet."""
     program.person = f"{name}{next(NUMBERS)}"
     program.expect("-!- Welcome to webchat. Type your name")
     program.sendline(program.person)
@@ -71,7 +71,7 @@ class TestTelnet:
         other.sendline("hello")
         telnet.expect_exact(f"{other.person}: hello\r\n")
 
-    def test_ctrl_c_does_not_leave_its_user_deaf(self, telnet, other):
+    def test_after_ctrl_c_its_user_still_receives(self, telnet, other):
         for text in ("one", "two", "three"):
             telnet.sendcontrol("c")
             telnet.sendline(text)

@@ -5,6 +5,7 @@ import functools
 import json
 import logging
 import socket
+from pathlib import Path
 
 import aiohttp
 import engineio
@@ -12,11 +13,13 @@ import socketio
 from tornado.testing import AsyncHTTPTestCase, gen_test
 from tornado.web import Application
 
+import webchat
 from webchat.net.asgi import mount
 from webchat.net.engineio import AsyncServer as EngineServer
 from webchat.net.socketio import AsyncServer as SocketServer
 
 TIMEOUT = 10
+OUR_CODE = str(Path(webchat.__file__).parent)
 FAST = {"ping_interval": 0.3, "ping_timeout": 0.2}
 """The heartbeat of the protocol authors' own suites, in seconds."""
 
@@ -136,7 +139,7 @@ class ServerTest(AsyncHTTPTestCase, logging.Handler):
         """The tasks that run our code."""
         return [
             task for task in asyncio.all_tasks()
-            if (frame := task.get_stack(limit=1)) and "/webchat/" in frame[0].f_code.co_filename
+            if (frame := task.get_stack(limit=1)) and frame[0].f_code.co_filename.startswith(OUR_CODE)
         ]
 
 
@@ -190,6 +193,12 @@ class SocketTest(ServerTest):
     def sockets(self):
         return self.server.eio.sockets
 
+    @property
+    def members(self):
+        """The server's sockets in all namespaces, by sid."""
+        namespaces = self.server.manager.namespaces.values()
+        return {sid: socket for namespace in namespaces for sid, socket in namespace.everyone.items()}
+
     async def join(self, auth="", namespace="/"):
         """A WebSocket client that is connected to a namespace; the event of the handler has been read."""
         client = await self.open_websocket()
@@ -207,9 +216,7 @@ class SocketTest(ServerTest):
         return text
 
     def assert_nothing_left(self):
-        """No session, sid, room or pending entry of anybody."""
-        manager = self.server.manager
+        """No session, client, socket or room of anybody."""
         self.assertEqual(self.sockets, {})
-        self.assertEqual((self.server._clients, self.server._outlets, self.server.environ), ({}, {}, {}))
-        self.assertEqual((manager.rooms, manager._sids, manager._joined), ({}, {}, {}))
-        self.assertEqual((manager.pending_connect, manager.pending_disconnect, manager.callbacks), ({}, {}, {}))
+        self.assertEqual((self.server.clients, self.server.environ), ({}, {}))
+        self.assertEqual(self.server.manager.namespaces, {})

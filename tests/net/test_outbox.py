@@ -12,7 +12,8 @@ from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 from tornado.testing import AsyncTestCase, bind_unused_port, gen_test
 
 from tests.uv import OnUvloop
-from webchat.net.outbox import Outbox, SendQueue, text_frame
+from webchat.net.frames import text_frame
+from webchat.net.outbox import Outbox, SendQueue, unwritten, written
 
 MEGABYTE = 1 << 20
 
@@ -230,11 +231,13 @@ class BlockedTest(QueueTest):
     @gen_test
     async def test_drain_waits_for_the_reader(self):
         await self.block()
-        drained = asyncio.ensure_future(self.queue.drain())
+        drained = asyncio.gather(self.queue.drain(), self.queue.drain())
         await self.turn()
         self.assertFalse(drained.done())
-        while not drained.done():
+        while self.queue.pending:
+            self.assertFalse(drained.done())
             await self.read(1)
+        await drained
         self.assertEqual(self.queue.pending, 0)
 
     @gen_test
@@ -246,7 +249,28 @@ class BlockedTest(QueueTest):
         await asyncio.wait_for(drained, 5)
 
 
+    @gen_test
+    async def test_a_blocked_queue_gives_its_stream_no_more_than_64_kib_at_once(self):
+        await self.block()
+        for _ in range(30):
+            self.queue.send(b"x" * 10_000)
+            await self.turn()
+        while self.queue.pending > 64 * 1024:
+            self.assertLessEqual(unwritten(self.stream), 64 * 1024)
+            await self.read(1)
+            await self.turn()
+
+
 class OverflowTest(QueueTest):
+    @gen_test
+    async def test_an_overflow_is_told_after_the_turn_not_in_the_middle_of_its_writes(self):
+        await self.block()
+        self.queue.send(b"x" * (self.limit + 1))
+        self.outbox.flush()
+        self.assertEqual(self.overflows, [])
+        await self.turn()
+        self.assertEqual(len(self.overflows), 1)
+
     @gen_test
     async def test_more_than_the_limit_overflows_once(self):
         await self.block()
@@ -290,8 +314,8 @@ class OverflowTest(QueueTest):
         self.addCleanup(other_peer.close)
         other = SendQueue(self.outbox, IOStream(other_socket), self.overflows.append)
         self.addCleanup(other.stream.close)
+        self.queue = SendQueue(self.outbox, self.stream, lambda reason: other.send(b"left"))
         await self.block()
-        self.queue._on_overflow = lambda reason: other.send(b"left")
         self.queue.send(b"x" * (self.limit + 1))
         self.peer, mine = other_peer, self.peer
         self.addCleanup(mine.close)
@@ -431,13 +455,13 @@ class TornadoTest(unittest.TestCase):
             stream = IOStream(ours)
             with peer:
                 stream.write(b"12345")
-                given = stream._total_write_index, stream._total_write_done_index
+                small = written(stream), unwritten(stream)
                 stream.write(b"x" * (8 * MEGABYTE))
-                stuck = stream._total_write_index - stream._total_write_done_index
+                large = written(stream) + unwritten(stream), unwritten(stream) > 0
                 stream.close()
-            return given, stuck > 0
+            return small, large
 
-        self.assertEqual(asyncio.run(counts()), ((5, 5), True))
+        self.assertEqual(asyncio.run(counts()), ((5, 0), (5 + 8 * MEGABYTE, True)))
 
     def test_a_closed_stream_refuses_to_write(self):
         async def write():

@@ -21,7 +21,7 @@ class Exercise(DoorTest):
         """Return one message: what one `recv` returns."""
         if not peer.received:
             await peer.until("{")
-            peer.received = peer.segments[-1][1]
+            peer.received = peer.segments[-1]
         message, peer.received = peer.received, b""
         return message.decode()
 

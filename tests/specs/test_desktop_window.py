@@ -1,24 +1,20 @@
-"""The desktop chat exercise, its window: what is on it, and what happens when one uses it.
+"""The window of the desktop chat exercise: what is in it, and what happens when it is used.
 
 (The protocol is specified in test_desktop_exercise.py.)
 """
 
-import pytest
-
-from tests.clients.desktop.qt import app, door, sit, until  # noqa: F401
+from tests.clients.desktop.window_user import until
 from webchat.clients.desktop.main import BRACES_PORT, main
 
-pytestmark = pytest.mark.usefixtures("app")
 
-
-def test_it_has_fields_for_host_port_and_name(sit):  # noqa: F811
-    window = sit(BRACES_PORT).window
+def test_it_has_fields_for_host_port_and_name(open_window):
+    window = open_window(BRACES_PORT).window
     assert (window.host.text(), window.port.value(), window.name.text()) == ("127.0.0.1", 33002, "")
     assert next(param for param in main.params if param.name == "address").default == "localhost"
 
 
-def test_connect_and_disconnect_are_buttons_of_which_one_can_be_pressed(door, sit):  # noqa: F811
-    hugo = sit(door.braces_port, "Hugo")
+def test_of_the_connect_and_disconnect_buttons_one_is_enabled(chat_server, open_window):
+    hugo = open_window(chat_server.braces_port, "Hugo")
     buttons = [hugo.window.connect_button, hugo.window.disconnect_button]
     assert [button.isEnabled() for button in buttons] == [True, False]
     hugo.connects()
@@ -28,28 +24,28 @@ def test_connect_and_disconnect_are_buttons_of_which_one_can_be_pressed(door, si
     assert [button.isEnabled() for button in buttons] == [True, False]
 
 
-def test_a_label_tells_the_status(door, sit):  # noqa: F811
-    hugo = sit(door.braces_port, "Hugo")
+def test_a_label_shows_the_status(chat_server, open_window):
+    hugo = open_window(chat_server.braces_port, "Hugo")
     assert hugo.window.status.text() == "Not connected"
     hugo.clicks(hugo.window.connect_button)
     assert hugo.window.status.text().startswith("Connecting")
     hugo.reads_status("Connected as Hugo")
-    second = sit(door.braces_port, "Hugo")
+    second = open_window(chat_server.braces_port, "Hugo")
     second.clicks(second.window.connect_button)
     second.reads_status("Refused: Somebody here already has that name.")
 
 
-def test_a_combo_box_has_all_and_everybody_who_is_online(door, sit):  # noqa: F811
-    hugo = sit(door.braces_port, "Hugo").connects()
-    ada = sit(door.braces_port, "ada").connects()
+def test_a_combo_box_has_all_and_everybody_who_is_online(chat_server, open_window):
+    hugo = open_window(chat_server.braces_port, "Hugo").connects()
+    ada = open_window(chat_server.braces_port, "ada").connects()
     until(lambda: hugo.offered == ["ALL", "ada"], lambda: hugo.offered)
     until(lambda: ada.offered == ["ALL", "Hugo"], lambda: ada.offered)
     ada.clicks(ada.window.disconnect_button)
     until(lambda: hugo.offered == ["ALL"], lambda: hugo.offered)
 
 
-def test_a_message_to_all_is_read_by_all_and_one_to_somebody_by_nobody_else(door, sit):  # noqa: F811
-    hugo, ada, bob = (sit(door.braces_port, name).connects() for name in ("Hugo", "ada", "bob"))
+def test_a_message_to_all_is_shown_to_all_and_a_private_one_only_to_its_recipient(chat_server, open_window):
+    hugo, ada, bob = (open_window(chat_server.braces_port, name).connects() for name in ("Hugo", "ada", "bob"))
     hugo.chooses("ada")
     hugo.says("for ada alone")
     ada.reads("for ada alone")
@@ -60,15 +56,15 @@ def test_a_message_to_all_is_read_by_all_and_one_to_somebody_by_nobody_else(door
     assert "for ada alone" not in bob.window.log.toPlainText()
 
 
-def test_who_comes_and_who_goes_is_announced(door, sit):  # noqa: F811
-    hugo, ada = (sit(door.braces_port, name).connects() for name in ("Hugo", "ada"))
+def test_arrivals_and_departures_are_announced(chat_server, open_window):
+    hugo, ada = (open_window(chat_server.braces_port, name).connects() for name in ("Hugo", "ada"))
     hugo.reads("ada has joined the chat!")
     ada.window.close()
     hugo.reads("ada has left the chat.")
 
 
-def test_the_window_as_it_is_seen(door, sit, tmp_path):  # noqa: F811
-    hugo, ada = (sit(door.braces_port, name).connects() for name in ("Hugo", "ada"))
+def test_all_controls_are_drawn_inside_the_window_and_do_not_overlap(chat_server, open_window, tmp_path):
+    hugo, ada = (open_window(chat_server.braces_port, name).connects() for name in ("Hugo", "ada"))
     ada.says("good morning")
     hugo.reads("good morning")
     picture = hugo.window.grab()

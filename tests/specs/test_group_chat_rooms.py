@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
-from tests.clients.people import Typist
+from tests.clients.terminal_user import TerminalUser
 from tests.program import PATIENCE, Program
 
 GROUPS = {
@@ -32,7 +32,7 @@ def url(chat: Program) -> str:
     return f"ws://127.0.0.1:{chat.port}/ws"
 
 
-class Member(Typist):
+class Member(TerminalUser):
     """Somebody with an account, at a terminal."""
 
     def __init__(self, chat: Program, name: str):

@@ -1,200 +1,206 @@
-"""Who holds which name, in the whole chat: one record a name in Redis, changed by one script at one stroke.
+"""Which node holds which name: one record for each name in Redis, changed atomically by a script.
 
-A record belongs to nodes, not to people, and a node lives for as long as its lease does: no record has to be refreshed
-every few seconds, however many there are. Whoever wants a name whose holders are dead takes it over. Records still have
-a life of their own, long, so that what a dead chat leaves behind goes away by itself.
+A record lists the nodes that hold the name. A node is alive while its lease in Redis exists, so no record has to be
+renewed every few seconds, however many there are; a name whose nodes are all dead is free to be claimed. The records
+expire as well, after a long time, so that a chat that ended without cleaning up leaves nothing behind.
 """
 
 import asyncio
 import math
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable
 
 from redis.exceptions import ResponseError
 
 from webchat.backplane import scripts
+from webchat.backplane.hub import BackplaneHub
+from webchat.backplane.keys import RedisKeys
 from webchat.backplane.local import new_token
 from webchat.backplane.nodes import Nodes
-from webchat.backplane.redis_client import Link, Timing, Unreachable
+from webchat.backplane.redis_client import RedisClient, Unreachable
+from webchat.backplane.timing import Timing
 from webchat.chat.errors import Degraded, NameTaken
 from webchat.chat.events import Notice
 from webchat.chat.names import Name
-from webchat.codecs.node import Held
+from webchat.codecs.node import HeldName
 
-LIFE = 600.0
-"""Seconds after which a record goes away that nobody claims again."""
+NAME_LOST = Notice(NameTaken.code, "While this server was cut off, somebody else took your name.")
 
-GAVE_WAY = Notice(NameTaken.code, "While this server was cut off, somebody else took your name.")
+FIRST_RECHECK = 0.02
+"""Seconds before a claim is repeated whose name Redis does not know but another node does; the delay doubles."""
 
 
 class Claims:
-    """The names that this node holds. `held` is by key; `tokens` proves them."""
+    """The names that this node holds, and the tokens that prove them."""
 
-    def __init__(self, node: str, prefix: str, hub, timing: Timing, link: Link, nodes_of: Callable[[], Nodes]):
-        self.held: dict[str, Held] = {}
-        self.tokens: dict[str, str] = {}
+    def __init__(self, node: str, hub: BackplaneHub, client: RedisClient, nodes: Nodes, keys: RedisKeys,
+                 timing: Timing):
         self._node = node
-        self._prefix = prefix
         self._hub = hub
+        self._client = client
+        self._nodes = nodes
+        self._keys = keys
         self._timing = timing
-        self._link = link
-        self._nodes_of = nodes_of
-        self._pending: Counter[str] = Counter()
-        self._owed: set[str] = set()
-        self._due: list[str] = []
+        self._tokens: dict[str, str] = {}
+        self._in_progress: Counter[str] = Counter()
+        self._unreleased: set[str] = set()  # names whose release Redis has not confirmed
+        self._renewal_queue: list[str] = []
 
-    # What the hub asks for.
+    # Called for the hub.
 
-    def mine(self, name: Name, authenticated: bool, token: str) -> str | None:
-        """The token of a name that this node holds already: no business of the others. Raises NameTaken."""
-        held = self.held.get(name.key)
+    def claim_held(self, name: Name, authenticated: bool, token: str) -> str | None:
+        """The token of a name that this node holds already, None if it does not.
+
+        Redis is not asked. Raises NameTaken.
+        """
+        held = self._nodes.own_people.get(name.key)
         if held is None or held.authenticated != authenticated:
             return None
-        known = self.tokens[name.key]
-        if not authenticated and not secrets.compare_digest(known.encode(), token.encode()):
+        expected = self._tokens[name.key]
+        if not authenticated and not secrets.compare_digest(expected.encode(), token.encode()):
             raise NameTaken
-        self._hold(name, authenticated, known)
-        return known
+        self._hold(name, authenticated, expected)
+        return expected
 
     async def claim(self, name: Name, authenticated: bool, token: str) -> str:
-        """Claim a name among all nodes. Raises NameTaken, Degraded."""
-        self._pending[name.key] += 1
-        taken = False
+        """Claim a name among all nodes; returns its token. Raises NameTaken, Degraded."""
+        self._in_progress[name.key] += 1
+        refused = False
         try:
-            token = await self._take(name.key, authenticated, token)
+            token = await self._claim_record(name.key, authenticated, token)
             self._hold(name, authenticated, token)
             return token
         except NameTaken:
-            taken = True
+            refused = True
             raise
         except (Unreachable, ResponseError) as error:
             raise Degraded from error
         finally:
-            self._pending -= Counter([name.key])
-            if not (taken or name.key in self.held or self._pending[name.key]):
-                self._give_back(name.key)  # the claim may have been granted without our hearing of it
+            self._in_progress -= Counter([name.key])
+            if not (refused or name.key in self._nodes.own_people or self._in_progress[name.key]):
+                self._release_record(name.key)  # Redis may have granted the claim although no reply arrived
 
     def release(self, key: str) -> None:
-        """Nobody has this name through us any more."""
-        if self.held.pop(key, None):
-            del self.tokens[key]
-            self._nodes_of().moved(left=(key,))
-            self._give_back(key)
+        """Give up a name that no connection of this node has any more."""
+        if key in self._nodes.own_people:
+            self._nodes.remove_person(key)
+            del self._tokens[key]
+            self._release_record(key)
 
     async def recognises(self, key: str, token: str) -> bool:
-        """Whether the token proves that its bearer holds this account's name."""
-        if key in self.held:
-            authenticated, known = self.held[key].authenticated, self.tokens[key]
+        """Whether this is the token of an account's name that is held, here or on another node."""
+        if held := self._nodes.own_people.get(key):
+            authenticated, expected = held.authenticated, self._tokens[key]
         else:
             try:
-                account, record = await self._link.ask("HMGET", self._record(key), "account", "token")
+                account, known = await self._client.execute("HMGET", self._keys.name(key), "account", "token")
             except (Unreachable, ResponseError):
                 return False
-            authenticated, known = account == b"1", (record or b"").decode()
-        return authenticated and bool(token) and secrets.compare_digest(known.encode(), token.encode())
+            authenticated, expected = account == b"1", (known or b"").decode()
+        return authenticated and bool(token) and secrets.compare_digest(expected.encode(), token.encode())
 
-    # What the link's comings and goings ask for.
+    # Called as the connection to Redis comes and goes.
 
     async def reclaim(self) -> None:
-        """Claim again what we hold; where somebody else took it meanwhile, ours give way. Raises Unreachable."""
-        for key in self._owed - self.held.keys():
-            self._give_back(key)
-        await self._reclaim(list(self.held))
+        """Claim all held names again; evict the connections of a name that another node has taken.
 
-    async def refresh(self, share: float) -> None:
-        """Claim again the next `share` of what we hold, so that no record of ours reaches the end of its life."""
-        if not self._due:
-            self._due = list(self.held)
-        some = math.ceil(len(self._due) * share) if len(self._due) * share > 1 else 1
-        due, self._due = self._due[:some], self._due[some:]
-        await self._reclaim([key for key in due if key in self.held])
+        Raises Unreachable.
+        """
+        for key in self._unreleased - self._nodes.own_people.keys():
+            self._release_record(key)
+        await self._renew(list(self._nodes.own_people))
+
+    async def renew(self, share: float) -> None:
+        """Renew the next `share` (0 to 1) of the held names, so that no record expires. Raises Unreachable."""
+        if not self._renewal_queue:
+            self._renewal_queue = list(self._nodes.own_people)
+        count = max(1, math.ceil(len(self._nodes.own_people) * share))
+        keys, self._renewal_queue = self._renewal_queue[:count], self._renewal_queue[count:]
+        await self._renew([key for key in keys if key in self._nodes.own_people])
 
     def release_all(self) -> None:
-        """This node leaves."""
-        for key in list(self.held):
+        """Give up all names: this node leaves the chat."""
+        for key in list(self._nodes.own_people):
             self.release(key)
 
-    # How.
+    # Records in Redis.
 
-    async def _take(self, key: str, authenticated: bool, token: str) -> str:
+    async def _claim_record(self, key: str, authenticated: bool, token: str) -> str:
+        """The token under which Redis has granted the name. Raises NameTaken, Unreachable, ResponseError."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timing.patience
+        deadline = loop.time() + self._timing.reply_timeout
         dead: set[bytes] = set()
-        pause = 0.02
+        delay = FIRST_RECHECK
         while True:
-            verdict, *rest = await self._ask(key, authenticated, token, not self._is_seen_elsewhere(key), dead)
+            verdict, *rest = await self._run_claim(key, authenticated, token, not self._is_guest_elsewhere(key), dead)
             if verdict == b"held":
                 return rest[0].decode()
             if verdict == b"taken":
-                gone = await self._dead(set(rest))
-                if not gone:
+                newly_dead = await self._dead_nodes(rest)
+                if not newly_dead:
                     raise NameTaken
-                dead |= gone
+                dead |= newly_dead
             elif loop.time() > deadline:
                 raise NameTaken
             else:
-                await asyncio.sleep(pause)
-                pause *= 2
+                await asyncio.sleep(delay)
+                delay *= 2
 
-    def _ask(self, key: str, authenticated: bool, token: str, may_be_free: bool,
-             dead: set[bytes]) -> Awaitable[list[bytes]]:
-        return self._link.ask(*scripts.call(
-            scripts.CLAIM, self._record(key), self._node, int(authenticated), token, new_token(token),
-            int(LIFE * 1000), int(may_be_free), *dead))
+    def _run_claim(self, key: str, authenticated: bool, token: str, may_be_free: bool,
+                   dead: set[bytes]) -> asyncio.Future[list[bytes]]:
+        return self._client.execute(*scripts.call(
+            scripts.CLAIM, self._keys.name(key), self._node, int(authenticated), token, new_token(token),
+            int(self._timing.record_lifetime * 1000), int(may_be_free), *dead))
 
-    def _is_seen_elsewhere(self, key: str) -> bool:
-        """Whether a guest of another living node has the name, as far as we know.
+    def _is_guest_elsewhere(self, key: str) -> bool:
+        """Whether a guest of another living node has the name, as far as this node knows.
 
-        Where Redis knows nothing of it, either he is leaving and the news has not come yet, or Redis has lost its
-        memory and his node is about to write the record again; a moment tells.
+        If Redis has no record of it, either the guest is leaving and this node has not been told yet, or Redis has
+        lost its data and the other node is about to write the record again. Asking again shortly after decides it.
         """
         person = self._hub.people.find(key)
         return bool(person and not person.authenticated and person.nodes)
 
-    async def _dead(self, holders: set[bytes]) -> set[bytes]:
-        """Those of the nodes whose lease has ended."""
-        suspects = [node for node in holders if node.decode() not in self._nodes_of() and node.decode() != self._node]
-        leases = [self._link.ask("EXISTS", self.lease_of(node.decode())) for node in suspects]
+    async def _dead_nodes(self, holders: list[bytes]) -> set[bytes]:
+        """The nodes among these whose lease has ended."""
+        suspects = [node for node in holders if node.decode() not in self._nodes and node.decode() != self._node]
+        leases = [self._client.execute("EXISTS", self._keys.lease(node.decode())) for node in suspects]
         return {node for node, lease in zip(suspects, leases, strict=True) if not await lease}
 
-    async def _reclaim(self, keys: list[str]) -> None:
-        claims = [(key, self._ask(key, self.held[key].authenticated, self.tokens[key], True, set())) for key in keys]
+    async def _renew(self, keys: list[str]) -> None:
+        claims = [(key, self._claim_again(key, set())) for key in keys]
         for key, claim in claims:
             verdict, *rest = await claim
-            if verdict == b"taken" and key in self.held and (gone := await self._dead(set(rest))):
-                verdict, *rest = await self._ask(key, self.held[key].authenticated, self.tokens[key], True, gone)
-            if key not in self.held:
-                continue
+            if verdict == b"taken" and key in self._tokens and (dead := await self._dead_nodes(rest)):
+                verdict, *rest = await self._claim_again(key, dead)
+            if key not in self._tokens:
+                continue  # released while Redis was asked
             if verdict == b"held":
-                self._prove(key, rest[0].decode())
+                self._change_token(key, rest[0].decode())
             else:
-                self._give_way(key)
+                self._hub.evict(key, NAME_LOST)
+                self.release(key)
 
-    def _give_way(self, key: str) -> None:
-        self._hub.evict(key, GAVE_WAY)
-        self.release(key)
+    def _claim_again(self, key: str, dead: set[bytes]) -> asyncio.Future[list[bytes]]:
+        return self._run_claim(key, self._nodes.own_people[key].authenticated, self._tokens[key], True, dead)
 
-    def _prove(self, key: str, token: str) -> None:
-        self.tokens[key] = token
+    def _change_token(self, key: str, token: str) -> None:
+        self._tokens[key] = token
         if person := self._hub.people.find(key):
             person.token = token
 
     def _hold(self, name: Name, authenticated: bool, token: str) -> None:
-        held = Held(name.text, name.key, authenticated)
-        if self.held.get(name.key) != held:
-            self.held[name.key] = held
-            self._nodes_of().moved(came=(held,))
-        self.tokens[name.key] = token
+        self._tokens[name.key] = token
+        held = HeldName(name.text, name.key, authenticated)
+        if self._nodes.own_people.get(name.key) != held:
+            self._nodes.add_person(held)
 
-    def _give_back(self, key: str) -> None:
-        """Strike us from the record; if Redis is away, later."""
-        self._owed.add(key)
-        done = self._link.ask(*scripts.call(scripts.RELEASE, self._record(key), self._node))
-        done.add_done_callback(lambda done: done.cancelled() or done.exception() or self._owed.discard(key))
+    def _release_record(self, key: str) -> None:
+        """Remove this node from the record; if Redis is unreachable, after the next reconnect."""
+        def confirmed(reply: asyncio.Future[None]) -> None:
+            if not reply.cancelled() and reply.exception() is None:
+                self._unreleased.discard(key)
 
-    def _record(self, key: str) -> str:
-        return f"{self._prefix}:{{name:{key}}}"
-
-    def lease_of(self, node: str) -> str:
-        return f"{self._prefix}:{{node:{node}}}:lease"
+        self._unreleased.add(key)
+        self._client.execute(*scripts.call(scripts.RELEASE, self._keys.name(key), self._node)).add_done_callback(
+            confirmed)

@@ -3,7 +3,10 @@
 import re
 import secrets
 from collections import Counter
+from typing import Any
 
+from webchat.backplane.contract import Backplane
+from webchat.backplane.hub import BackplaneHub
 from webchat.chat.errors import NameTaken
 from webchat.chat.events import Event
 from webchat.chat.names import Name
@@ -13,60 +16,59 @@ TOKEN = re.compile(r"[\w-]{22,64}", re.ASCII)
 
 
 def new_token(shown: str) -> str:
-    """A token for a name that was free: the one that was shown with it, if it could be ours.
+    """A token for a name that was free: the one that the client showed, if it has the form of a token.
 
-    Somebody with two windows, whose server was restarted under them, has both back: the first makes the token valid
+    So a person with two windows, whose server was restarted, gets both back: the first window makes the token valid
     again for the second.
     """
     return shown if TOKEN.fullmatch(shown) else secrets.token_urlsafe(16)
 
 
-class LocalBackplane:
-    """Joins a hub to nothing: see `webchat.backplane.contract.Backplane`."""
+def _equal(expected: str, token: str) -> bool:
+    """Compare tokens in a time that does not tell how much of a guess is right."""
+    return secrets.compare_digest(expected.encode(), token.encode())
+
+
+class LocalBackplane(Backplane):
+    """Joins a hub to no other process."""
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()  # of what `/metrics` shows of the others
-        self._tokens: dict[str, str] = {}
+        self.counts: Counter[str] = Counter()
+        self._held: dict[str, tuple[bool, str]] = {}  # by key: whether it is an account's, and the token
 
-    def attach(self, hub) -> None:
-        """Speak to this hub from now on."""
+    def attach(self, hub: BackplaneHub) -> None:
+        pass
 
     async def start(self) -> None:
-        """Connect to the others."""
+        pass
 
     async def stop(self) -> None:
-        """Leave the others properly: our names are free at once."""
+        pass
 
     async def claim(self, name: Name, authenticated: bool, token: str) -> str:
-        """Hold a name in the whole chat, and give the token that proves it.
-
-        An account's name can be held by many connections at once, since each proved its password; anybody else's only
-        by those who show the token. Raises NameTaken, Degraded.
-        """
-        held = self._tokens.get(name.key)
-        if held is None:
-            held = self._tokens[name.key] = new_token(token)
-        elif not authenticated and not secrets.compare_digest(held.encode(), token.encode()):
+        of_account, expected = self._held.get(name.key, (False, ""))
+        if not expected or (authenticated and not of_account):
+            expected = new_token(token)
+        elif authenticated != of_account or not (authenticated or _equal(expected, token)):
             raise NameTaken
-        return held
+        self._held[name.key] = authenticated, expected
+        return expected
 
     async def recognises(self, key: str, token: str) -> bool:
-        """Whether the token proves that its bearer holds this account's name already: it stands for the password."""
-        return bool(token) and secrets.compare_digest(self._tokens.get(key, "").encode(), token.encode())
+        of_account, expected = self._held.get(key, (False, ""))
+        return of_account and _equal(expected, token)
 
     def release(self, key: str) -> None:
-        """No connection of this process has the name any more."""
-        self._tokens.pop(key, None)
+        self._held.pop(key, None)
 
     def publish(self, event: Event, channel: str) -> None:
-        """Send an event to the other processes that listen to the channel."""
+        pass
 
     async def enter(self, room: Room) -> None:
-        """Somebody is about to join: bring the room's history and members up to date, if others know more."""
+        pass
 
     def occupants(self, room: Room) -> None:
-        """Who is in the room through this process has changed."""
+        pass
 
-    def health(self) -> dict:
-        """What `/healthz` says of the backplane: at least `status`, "ok" or "degraded"."""
+    def health(self) -> dict[str, Any]:
         return {"status": "ok", "backplane": "local"}

@@ -1,149 +1,162 @@
-"""The other nodes: which of them live, and who is in the chat through each.
+"""The nodes of the chat: which of them are alive, and who is connected to each.
 
-Presence is not kept in Redis. A node tells its differences to everybody, numbered, and with every beat how many it has
-told; who has missed one, or has never heard of that node, asks it for its state. A newcomer, a lost message and a
-restarted Redis thus need one and the same thing.
+Presence is not stored in Redis. A node numbers the changes among its own people and sends them to everyone; its
+heartbeats repeat the last number. A node that has missed a change, or does not know the sender yet, requests the whole
+state. This one mechanism serves a node that has just started, a lost message and a restarted Redis.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable
 
+from webchat.backplane.hub import BackplaneHub
+from webchat.backplane.publisher import Publisher
 from webchat.chat.names import Name
-from webchat.codecs.node import PEOPLE_A_PART, Ask, Beat, Farewell, Held, Item, Moved, State
+from webchat.codecs.node import PEOPLE_PER_PART, Heartbeat, HeldName, NodeItem, NodePresence, NodeState, StateRequest
 
-AGAIN = 1.0
-"""Seconds after which a state that did not come is asked for again."""
+STATE_RETRY = 1.0
+"""Seconds after which a state that has not arrived is requested again."""
 
 
-class Peer:
-    """Another node. `seq` is the number of its last difference that we know, None before we have its state."""
+class RemoteNode:
+    """Another node.
 
-    __slots__ = ("asked", "heard", "parts", "seq")
+    `seq` is the number of its last change that is applied here, None until its state has arrived; `parts` are the
+    parts of a state that is incomplete. `last_heard` and `last_request` are times in seconds.
+    """
+
+    __slots__ = ("last_heard", "last_request", "parts", "seq")
 
     def __init__(self, now: float):
         self.seq: int | None = None
-        self.heard = now
-        self.asked = float("-inf")
-        self.parts: dict[int, State] = {}
+        self.last_heard = now
+        self.last_request = -math.inf
+        self.parts: dict[int, NodeState] = {}
 
 
 class Nodes:
-    """What this node knows of the others, and what it tells them of its own people.
+    """The other nodes and their people, and the people of this node as the others know them.
 
-    `post(item, to)` sends to one node, or to all of them where `to` is None. `clock` gives seconds of being awake: a
-    process that was stopped for a minute has not heard from anybody in that minute, and nobody is dead for it.
+    `own_people` are the names that this node holds, by key. `clock` gives seconds, as an AwakeClock does.
     """
 
-    def __init__(self, hub, people: Mapping[str, Held], post: Callable[[Item, str | None], None],
-                 clock: Callable[[], float], dropped: Callable[[str], None]):
+    def __init__(self, hub: BackplaneHub, publisher: Publisher, clock: Callable[[], float]):
+        self.own_people: dict[str, HeldName] = {}
         self._hub = hub
-        self._people = people
-        self._post = post
+        self._publisher = publisher
         self._clock = clock
-        self._dropped = dropped
-        self._peers: dict[str, Peer] = {}
+        self._remote: dict[str, RemoteNode] = {}
         self._seq = 0
-        self._news = asyncio.Event()
+        self._state_arrived = asyncio.Event()
 
     def __contains__(self, node: str) -> bool:
-        return node in self._peers
+        return node in self._remote
 
     def __len__(self) -> int:
-        return len(self._peers)
+        return len(self._remote)
 
-    # What we tell.
+    # This node.
 
-    def moved(self, came: Iterable[Held] = (), left: Iterable[str] = ()) -> None:
-        """Our own people have changed."""
+    def add_person(self, held: HeldName) -> None:
+        """Tell the other nodes that a name is held here, or how it is spelled now."""
+        self.own_people[held.key] = held
+        self._publish_change(came=(held,))
+
+    def remove_person(self, key: str) -> None:
+        """Tell the other nodes that a name is no longer held here."""
+        del self.own_people[key]
+        self._publish_change(left=(key,))
+
+    def heartbeat(self, hello: bool = False) -> Heartbeat:
+        """This node's heartbeat; one with `hello` asks the others to answer with theirs."""
+        return Heartbeat(self._seq, hello)
+
+    def _publish_change(self, came: tuple[HeldName, ...] = (), left: tuple[str, ...] = ()) -> None:
         self._seq += 1
-        self._post(Moved(self._seq, tuple(came), tuple(left)), None)
+        self._publisher.to_everyone(NodePresence(self._seq, came, left))
 
-    def beat(self, hello: bool = False) -> Beat:
-        return Beat(self._seq, hello)
+    def _send_state(self, to: str) -> None:
+        people = tuple(self.own_people.values())
+        parts = [people[start:start + PEOPLE_PER_PART] for start in range(0, len(people), PEOPLE_PER_PART)] or [()]
+        for number, part in enumerate(parts):
+            self._publisher.to_node(to, NodeState(self._seq, number, len(parts), part))
 
-    def _tell_state(self, to: str) -> None:
-        people = list(self._people.values())
-        parts = [people[start:start + PEOPLE_A_PART] for start in range(0, len(people), PEOPLE_A_PART)] or [[]]
-        for part, some in enumerate(parts):
-            self._post(State(self._seq, part, len(parts), tuple(some)), to)
+    # The other nodes.
 
-    # What we hear.
-
-    def hear(self, node: str, item: Item) -> None:
-        """Take in what a node says of itself. Every word of it is a sign of life, too (see `alive`)."""
-        if isinstance(item, Farewell):
-            self.drop(node)
-            return
-        peer = self.alive(node)
+    def receive(self, node: str, item: NodeItem) -> None:
+        """Process what a node sent about itself or its people."""
+        remote = self.mark_alive(node)
         match item:
-            case Beat(seq, hello):
+            case Heartbeat(seq, hello):
                 if hello:
-                    self._post(self.beat(), node)
-                if seq != peer.seq:
-                    self._ask(node, peer)
-            case Moved(seq, came, left):
-                self._move(node, peer, seq, came, left)
-            case Ask():
-                self._tell_state(node)
-            case State():
-                self._gather(node, peer, item)
+                    self._publisher.to_node(node, self.heartbeat())
+                if seq != remote.seq:
+                    self._request_state(node, remote)
+            case NodePresence(seq, came, left):
+                self._apply_change(node, remote, seq, came, left)
+            case StateRequest():
+                self._send_state(node)
+            case NodeState():
+                self._add_part(node, remote, item)
 
-    def alive(self, node: str) -> Peer:
-        peer = self._peers.get(node)
-        if peer is None:
-            peer = self._peers[node] = Peer(self._clock())
-            self._ask(node, peer)
-        peer.heard = self._clock()
-        return peer
+    def mark_alive(self, node: str) -> RemoteNode:
+        """Note that something was received from a node; the state of a new node is requested."""
+        remote = self._remote.get(node)
+        if remote is None:
+            remote = self._remote[node] = RemoteNode(self._clock())
+            self._request_state(node, remote)
+        remote.last_heard = self._clock()
+        return remote
 
-    def _move(self, node: str, peer: Peer, seq: int, came: Iterable[Held], left: Iterable[str]) -> None:
-        if peer.seq is None or seq > peer.seq + 1:
-            self._ask(node, peer)
-        elif seq == peer.seq + 1:
-            peer.seq = seq
-            self._apply(node, came, left)
+    def _request_state(self, node: str, remote: RemoteNode) -> None:
+        if self._clock() - remote.last_request >= STATE_RETRY:
+            remote.last_request = self._clock()
+            self._publisher.to_node(node, StateRequest())
 
-    def _ask(self, node: str, peer: Peer) -> None:
-        if self._clock() - peer.asked >= AGAIN:
-            peer.asked = self._clock()
-            self._post(Ask(), node)
+    def _apply_change(self, node: str, remote: RemoteNode, seq: int, came: Iterable[HeldName],
+                      left: Iterable[str]) -> None:
+        if remote.seq is None or seq > remote.seq + 1:
+            self._request_state(node, remote)
+        elif seq == remote.seq + 1:
+            remote.seq = seq
+            self._update_people(node, came, left)
 
-    def _gather(self, node: str, peer: Peer, state: State) -> None:
-        if peer.seq is not None and state.seq <= peer.seq:
+    def _add_part(self, node: str, remote: RemoteNode, state: NodeState) -> None:
+        """Keep a part of a state; apply the state when it is complete, unless a newer one is known."""
+        if remote.seq is not None and state.seq <= remote.seq:
             return
-        peer.parts = {n: part for n, part in peer.parts.items() if (part.seq, part.parts) == (state.seq, state.parts)}
-        peer.parts[state.part] = state
-        if len(peer.parts) < state.parts:
+        remote.parts = {number: part for number, part in remote.parts.items()
+                        if (part.seq, part.parts) == (state.seq, state.parts)}
+        remote.parts[state.part] = state
+        if len(remote.parts) < state.parts:
             return
-        people = {held.key: held for part in peer.parts.values() for held in part.people}
-        peer.seq, peer.parts, peer.asked = state.seq, {}, float("-inf")
-        self._apply(node, people.values(), [each.key for each in self._hub.people.on(node) if each.key not in people])
-        self._news.set()
+        people = {held.key: held for part in remote.parts.values() for held in part.people}
+        remote.seq, remote.parts, remote.last_request = state.seq, {}, -math.inf
+        gone = [person.key for person in self._hub.people.on_node(node) if person.key not in people]
+        self._update_people(node, people.values(), gone)
+        self._state_arrived.set()
 
-    def _apply(self, node: str, came: Iterable[Held], left: Iterable[str]) -> None:
+    def _update_people(self, node: str, came: Iterable[HeldName], left: Iterable[str]) -> None:
         for key in left:
             self._hub.remote_left(node, key)
         for held in came:
             self._hub.remote_joined(node, Name(held.text, held.key), held.authenticated)
 
-    # Who is gone.
+    # Nodes that have left or died.
+
+    def silent_for(self, seconds: float) -> list[str]:
+        """The nodes from which nothing was received for longer than this."""
+        now = self._clock()
+        return [node for node, remote in self._remote.items() if now - remote.last_heard > seconds]
 
     def drop(self, node: str) -> None:
-        """This node has left, or is dead: so has everybody who was here through it alone."""
-        if self._peers.pop(node, None):
-            for person in self._hub.people.on(node):
+        """Forget a node, and remove the people who were connected to it."""
+        if self._remote.pop(node, None):
+            for person in self._hub.people.on_node(node):
                 self._hub.remote_left(node, person.key)
-            self._dropped(node)
-            self._news.set()
 
-    def expire(self, lease: float) -> None:
-        """Drop those who have given no sign of life for `lease` seconds, by our own clock alone."""
-        now = self._clock()
-        for node in [node for node, peer in self._peers.items() if now - peer.heard > lease]:
-            self.drop(node)
-
-    async def known(self, count: int) -> None:
-        """Wait until the state of so many nodes has come."""
-        while sum(peer.seq is not None for peer in self._peers.values()) < count:
-            self._news.clear()
-            await self._news.wait()
+    async def wait_for_states(self, count: int) -> None:
+        """Wait until the states of this many nodes are known."""
+        while sum(remote.seq is not None for remote in self._remote.values()) < count:
+            self._state_arrived.clear()
+            await self._state_arrived.wait()

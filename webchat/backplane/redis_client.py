@@ -1,4 +1,4 @@
-"""The way to one Redis and back: pipelined, bounded in time, and taken up again by itself."""
+"""A Redis client that pipelines commands, limits the time of every reply, and reconnects by itself."""
 
 import asyncio
 import logging
@@ -7,260 +7,277 @@ import random
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from redis.asyncio import ConnectionPool
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+
+from webchat.backplane.timing import Timing
 
 log = logging.getLogger(__name__)
 
-Command = tuple[Any, ...]
+T = TypeVar("T")
 
-AT_ONCE = 500
+RedisCommand = tuple[Any, ...]
+"""A command and its arguments, as Redis takes them: bytes, text or numbers."""
+
+MAX_PIPELINE = 500
 """Commands in one round trip."""
-
-QUIET = 10.0
-"""Seconds between two lines of the log about a link that comes and goes."""
 
 
 class Unreachable(Exception):
-    """Redis is away, or too slow to be of use."""
+    """Redis is unreachable, or takes too long for a reply; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Seconds. A Redis that takes longer than `patience` for a reply counts as away."""
+class ConnectionHandler(Protocol):
+    """What a RedisClient calls while it runs. Only `connected` may wait."""
 
-    patience: float = 1.0
-    """that anybody waits for a reply"""
-    beat: float = 1.0
-    """between two signs of life of a node"""
-    lease: float = 6.0
-    """without a sign of life after which a node counts as dead"""
-    settle: float = 1.0
-    """after Redis came back in which every node claims its names again, before new ones are given out"""
-    pauses: tuple[float, float] = (0.05, 0.5)
-    """before the first and, doubled each time, before the later attempts to connect"""
+    async def connected(self) -> None:
+        """Use a new connection for as long as it lasts. The client reconnects when this ends or raises."""
+
+    def pending_commands(self) -> Iterable[RedisCommand]:
+        """The commands to send with this round trip, in their order."""
+
+    def received(self, channel: str, data: bytes) -> None:
+        """Take a message from a subscribed channel."""
+
+    def disconnected(self) -> None:
+        """The connection is lost; it is not known whether the last commands arrived."""
 
 
-class Link:
-    """Two connections to one Redis: one takes commands, the other hears the channels that were subscribed to.
+class RedisClient:
+    """Two connections to one Redis: one for commands, one for subscriptions.
 
-    `name` is what `CLIENT LIST` shows of them.
-    `session` is run after each connecting and says what is to be done first; the link is lost when it raises.
-    `collect` gives what is to be sent now, `heard` takes each message, `lost` is told when the link is gone.
-    `send` and the subscriptions never block and never raise.
+    `name` is what `CLIENT LIST` shows for both. `counts` gets `reconnects`, and the commands that Redis `refused`.
+    `send`, `subscribe` and `unsubscribe` neither block nor raise. `attempted` is set when the first attempt to connect
+    has failed or the first connection is lost. `sleep` waits for so many seconds between two attempts.
+
+    Raises ValueError if the URL is not one of Redis.
     """
 
-    def __init__(self, url: str, name: str, timing: Timing, *, session: Callable[[], Awaitable[None]],
-                 collect: Callable[[], Iterable[Command]], heard: Callable[[str, bytes], None],
-                 lost: Callable[[], None], counts: Counter[str]):
-        self.up = False
-        self.problem = "not connected yet"
-        self.tried = asyncio.Event()
-        # Reads and writes are timed here: redis-py's `wait_for` loses a cancellation now and then on Python 3.11. The
-        # name makes connecting wait for a reply: a Redis that only accepts is none.
+    def __init__(self, url: str, name: str, timing: Timing, counts: Counter[str], *,
+                 sleep: Callable[[float], Awaitable[None]] = asyncio.sleep):
+        self.is_connected = False
+        self.last_error = "not connected yet"
+        self.attempted = asyncio.Event()
+        # Reads and writes are timed here: redis-py's `wait_for` sometimes loses a cancellation on Python 3.11. Setting
+        # the client name makes connecting wait for a reply: a Redis that only accepts connections is unreachable.
         self._pool = ConnectionPool.from_url(url, protocol=2, client_name=name, driver_info=None, socket_timeout=None,
-                                             socket_connect_timeout=timing.patience)
+                                             socket_connect_timeout=timing.reply_timeout)
         self._timing = timing
-        self._session, self._collect, self._heard, self._lost = session, collect, heard, lost
-        self._queue: deque[tuple[Command, asyncio.Future | None]] = deque()
-        self._work = asyncio.Event()
-        self._wanted: set[str] = set()
-        self._confirmed: dict[str, asyncio.Future] = {}
-        self._subscriptions: deque[Command] = deque()
         self._counts = counts
-        self._was_up = False
-        self._said = -math.inf
+        self._sleep = sleep
+        self._queue: deque[tuple[RedisCommand, asyncio.Future[Any] | None]] = deque()
+        self._has_work = asyncio.Event()
+        self._channels: set[str] = set()
+        self._confirmations: dict[str, asyncio.Future[None]] = {}
+        self._subscription_queue: deque[RedisCommand] = deque()
+        self._connected_before = False
+        self._last_log = -math.inf
 
     @property
     def database(self) -> int:
-        """The number of the database in the URL; channels do not know it, names must."""
+        """The number of the database in the URL."""
         return int(self._pool.connection_kwargs.get("db") or 0)
 
-    # What the link is used for.
+    # Commands and subscriptions.
 
-    def wake(self) -> None:
-        """There is something to `collect`."""
-        self._work.set()
+    def schedule_round_trip(self) -> None:
+        """Ask the handler for its pending commands soon."""
+        self._has_work.set()
 
     def send(self, *command: Any) -> None:
-        """Have a command done when possible; while Redis is away, never."""
-        if self.up:
+        """Send a command whose reply does not matter. It is dropped while Redis is unreachable."""
+        if self.is_connected:
             self._queue.append((command, None))
-            self._work.set()
+            self._has_work.set()
 
-    def ask(self, *command: Any) -> asyncio.Future:
-        """The reply to a command. It raises Unreachable: at once, or after `patience`; ResponseError, as Redis does."""
-        reply = asyncio.get_running_loop().create_future()
-        if self.up:
+    def execute(self, *command: Any) -> asyncio.Future[Any]:
+        """Send a command; the future gets the reply.
+
+        It raises Unreachable, at once or after `reply_timeout`, and ResponseError if Redis refuses the command.
+        """
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self.is_connected:
             self._queue.append((command, reply))
-            self._work.set()
+            self._has_work.set()
         else:
-            _fail(reply, self.problem)
+            _fail(reply, self.last_error)
         return reply
 
-    def flush(self) -> asyncio.Future:
-        """Done when Redis has taken all that there was to send."""
-        self._queue.extend((command, None) for command in self._collect())
-        return self.ask("PING")
+    def subscribe(self, channel: str) -> asyncio.Future[None]:
+        """Subscribe to a channel, now and after each reconnect.
 
-    def subscribe(self, channel: str) -> asyncio.Future:
-        """Hear a channel from now on, also after a lost link; done when Redis has confirmed it. Raises Unreachable."""
-        self._wanted.add(channel)
-        confirmed = self._confirmed.get(channel)
-        if confirmed is None or confirmed.cancelled():
-            confirmed = self._confirmed[channel] = asyncio.get_running_loop().create_future()
-            if self.up:
-                self._subscriptions.append(("SSUBSCRIBE", channel))
-                self._work.set()
-        if not self.up and not confirmed.done():
-            confirmed = asyncio.get_running_loop().create_future()
-            _fail(confirmed, self.problem)
-        return confirmed
+        The future is done when Redis has confirmed the subscription. It raises Unreachable.
+        """
+        self._channels.add(channel)
+        if not self.is_connected:
+            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            _fail(failed, self.last_error)
+            return failed
+        confirmation = self._confirmations.get(channel)
+        if confirmation is None or confirmation.cancelled():
+            confirmation = self._confirmations[channel] = asyncio.get_running_loop().create_future()
+            self._subscription_queue.append(("SSUBSCRIBE", channel))
+            self._has_work.set()
+        return confirmation
 
     def unsubscribe(self, channel: str) -> None:
-        self._wanted.discard(channel)
-        if (confirmed := self._confirmed.pop(channel, None)) and not confirmed.done():
-            confirmed.cancel()
-        if self.up:
-            self._subscriptions.append(("SUNSUBSCRIBE", channel))
-            self._work.set()
+        """End a subscription."""
+        self._channels.discard(channel)
+        if (confirmation := self._confirmations.pop(channel, None)) and not confirmation.done():
+            confirmation.cancel()
+        if self.is_connected:
+            self._subscription_queue.append(("SUNSUBSCRIBE", channel))
+            self._has_work.set()
 
-    # How it is kept.
+    def log_rarely(self, level: int, text: str, *args: Any) -> bool:
+        """Write a line to the log, unless the last one was less than `log_interval` ago; returns whether it did."""
+        now = asyncio.get_running_loop().time()
+        if now - self._last_log < self._timing.log_interval:
+            return False
+        self._last_log = now
+        log.log(level, text, *args)
+        return True
 
-    async def run(self) -> None:
-        """Keep the link, until cancelled."""
-        first, longest = self._timing.pauses
-        pause = first
+    # The connections.
+
+    async def run(self, handler: ConnectionHandler) -> None:
+        """Connect, and reconnect with exponential backoff, until cancelled."""
+        first, longest = self._timing.backoff
+        delay = first
         while True:
+            reason = "closed"
             try:
-                await self._connected()
+                await self._use_connections(handler)
             except Exception as error:
+                reason = str(error) or "no reply in time"
                 if not isinstance(error, RedisError | OSError | TimeoutError | Unreachable):
-                    log.exception("The link to Redis is begun anew.")
-                pause = first if self.up else pause
-                self._down(str(error) or "no reply in time")
+                    log.exception("Reconnecting to Redis after an unexpected error.")
+                if self.is_connected:
+                    delay = first
             finally:
-                self._down("closed")
-                self.tried.set()
-            await asyncio.sleep(pause * random.uniform(0.5, 1))
-            pause = min(2 * pause, longest)
+                self._disconnect(handler, reason)
+                self.attempted.set()
+            await self._sleep(delay * random.uniform(0.5, 1))  # so that nodes do not reconnect in step
+            delay = min(2 * delay, longest)
 
-    async def _connected(self) -> None:
-        """Connect, and be of use until something fails."""
-        commands, channels = self._pool.make_connection(), self._pool.make_connection()
-        tasks: list[asyncio.Task] = []
+    async def _use_connections(self, handler: ConnectionHandler) -> None:
+        """Connect, and serve the handler until something fails."""
+        commands, subscriptions = self._new_connection(), self._new_connection()
+        tasks: list[asyncio.Task[None]] = []
         try:
-            async with asyncio.timeout(self._timing.patience):
-                await asyncio.gather(commands.connect(), channels.connect())
-            self._open()
-            tasks = [asyncio.create_task(each) for each in (
-                self._write(commands, channels), self._read(channels), self._session())]
+            async with asyncio.timeout(self._timing.reply_timeout):
+                for connection in (commands, subscriptions):
+                    await connection.connect()  # type: ignore[no-untyped-call]  # of redis-py
+            self._connect()
+            tasks = [asyncio.ensure_future(each) for each in (
+                self._write(handler, commands, subscriptions), self._read(handler, subscriptions),
+                handler.connected())]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            await _ended(tasks)
-            for connection in (commands, channels):
+            await _cancel_all(tasks)
+            for connection in (commands, subscriptions):
                 with suppress(RedisError, OSError):
                     await connection.disconnect(nowait=True)
 
-    def _open(self) -> None:
-        self.up = True
-        self._counts["reconnects"] += self._was_up
-        self._was_up = True
-        self._confirmed = {channel: asyncio.get_running_loop().create_future() for channel in self._wanted}
-        self._subscriptions.extend(("SSUBSCRIBE", channel) for channel in self._wanted)
-        self._work.set()
+    def _new_connection(self) -> AbstractConnection:
+        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # of redis-py
+        return connection
 
-    def _down(self, problem: str) -> None:
-        if not self.up:
-            self.problem = problem if problem != "closed" else self.problem
+    def _connect(self) -> None:
+        self.is_connected = True
+        self._counts["reconnects"] += self._connected_before
+        self._connected_before = True
+        self._confirmations = {channel: asyncio.get_running_loop().create_future() for channel in self._channels}
+        self._subscription_queue.extend(("SSUBSCRIBE", channel) for channel in self._channels)
+        self._has_work.set()
+
+    def _disconnect(self, handler: ConnectionHandler, reason: str) -> None:
+        self.last_error = reason
+        if not self.is_connected:
             return
-        self.up = False
-        self.problem = problem
-        replies = [reply for _, reply in self._queue if reply] + list(self._confirmed.values())
+        self.is_connected = False
+        replies = [reply for _, reply in self._queue if reply] + list(self._confirmations.values())
         self._queue.clear()
-        self._subscriptions.clear()
-        self._confirmed.clear()
+        self._subscription_queue.clear()
+        self._confirmations.clear()
         for reply in replies:
-            _fail(reply, problem)
-        self._lost()
+            _fail(reply, reason)
+        handler.disconnected()
 
-    async def _write(self, commands: Any, channels: Any) -> None:
+    async def _write(self, handler: ConnectionHandler, commands: AbstractConnection,
+                     subscriptions: AbstractConnection) -> None:
         while True:
-            await self._work.wait()
-            self._work.clear()
-            while self._subscriptions:
-                batch = [self._subscriptions.popleft() for _ in range(min(AT_ONCE, len(self._subscriptions)))]
-                await channels.send_packed_command(channels.pack_commands(batch), check_health=False)
-            self._queue.extend((command, None) for command in self._collect())
+            await self._has_work.wait()
+            self._has_work.clear()
+            while batch := _take(self._subscription_queue):
+                await subscriptions.send_packed_command(subscriptions.pack_commands(batch), check_health=False)
+            self._queue.extend((command, None) for command in handler.pending_commands())
             while self._queue:
                 await self._round_trip(commands)
 
-    async def _round_trip(self, connection: Any) -> None:
-        """Send what is queued, and take the replies. Nothing is ever sent again: it might be heard twice."""
-        batch = [self._queue.popleft() for _ in range(min(AT_ONCE, len(self._queue)))]
+    async def _round_trip(self, connection: AbstractConnection) -> None:
+        """Send what is queued, and take the replies. Nothing is ever sent again, because it could arrive twice."""
+        batch = _take(self._queue)
         try:
-            async with asyncio.timeout(self._timing.patience):
+            async with asyncio.timeout(self._timing.reply_timeout):
                 await connection.send_packed_command(connection.pack_commands([command for command, _ in batch]),
                                                      check_health=False)
                 for _, reply in batch:
-                    await self._reply(connection, reply)
+                    await self._take_reply(connection, reply)
         except BaseException:
             for _, reply in batch:
                 _fail(reply, "no reply")
             raise
 
-    async def _reply(self, connection: Any, reply: asyncio.Future | None) -> None:
+    async def _take_reply(self, connection: AbstractConnection, reply: asyncio.Future[Any] | None) -> None:
         try:
             answer = await connection.read_response(timeout=math.inf)
         except ReadOnlyError:
-            raise  # a replica by now: the primary is behind a new connection
+            raise  # this Redis has become a replica; a new connection leads to the primary
         except ResponseError as error:
             self._counts["refused"] += 1
             if reply is None:
-                self.say(logging.WARNING, "Redis refused a command: %s", error)
+                self.log_rarely(logging.WARNING, "Redis refused a command: %s", error)
             elif not reply.done():
                 reply.set_exception(error)
             return
         if reply is not None and not reply.done():
             reply.set_result(answer)
 
-    async def _read(self, channels: Any) -> None:
+    async def _read(self, handler: ConnectionHandler, subscriptions: AbstractConnection) -> None:
         while True:
-            kind, channel, payload = await channels.read_response(timeout=math.inf)
+            kind, channel, payload = await subscriptions.read_response(timeout=math.inf)
             if kind == b"smessage":
-                self._heard(channel.decode("utf-8", "replace"), payload)
+                handler.received(channel.decode("utf-8", "replace"), payload)
             elif kind == b"ssubscribe":
-                confirmed = self._confirmed.get(channel.decode())
-                if confirmed and not confirmed.done():
-                    confirmed.set_result(None)
-
-    def say(self, level: int, text: str, *args: Any) -> bool:
-        """Write a line to the log, but not many: a Redis that comes and goes is worth one now and then."""
-        now = asyncio.get_running_loop().time()
-        if now - self._said < QUIET:
-            return False
-        self._said = now
-        log.log(level, text, *args)
-        return True
+                confirmation = self._confirmations.get(channel.decode())
+                if confirmation and not confirmation.done():
+                    confirmation.set_result(None)
 
 
-async def _ended(tasks: Iterable[asyncio.Task]) -> None:
-    """Cancel tasks until they have ended, whatever they catch on their way."""
+def _take(queue: deque[T]) -> list[T]:
+    """Remove one pipeline's worth from the front of a queue."""
+    return [queue.popleft() for _ in range(min(MAX_PIPELINE, len(queue)))]
+
+
+async def _cancel_all(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks and wait until they have ended; a task that catches the cancellation is cancelled again."""
     running = set(tasks)
     while running:
         for task in running:
             task.cancel()
         _, running = await asyncio.wait(running, timeout=0.1)
     for task in tasks:
-        task.cancelled() or task.exception()
+        if not task.cancelled():
+            task.exception()  # retrieved, so that asyncio does not log it
 
 
-def _fail(reply: asyncio.Future | None, problem: str) -> None:
+def _fail(reply: asyncio.Future[Any] | None, problem: str) -> None:
     if reply is not None and not reply.done():
         reply.set_exception(Unreachable(problem))
-        reply.exception()  # it may be that nobody waits any more
+        reply.exception()  # retrieved: nobody may be waiting for it any more

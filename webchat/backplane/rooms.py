@@ -1,237 +1,260 @@
-"""Rooms across nodes: a node listens to those that it has members in, and Redis remembers what was said last.
+"""Rooms that span several nodes: a node subscribes to those in which it has members; Redis keeps the last messages.
 
-For each room Redis holds two keys, in one slot of a cluster: the history, and who is in the room through which node.
-Both go away an hour after the last node stopped refreshing them.
+For each room Redis holds two keys, in one slot of a cluster: the history, and the members with their nodes. Both expire
+an hour after the last node has stopped renewing them.
 """
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from redis.exceptions import ResponseError
 
 from webchat.backplane import scripts
+from webchat.backplane.hub import BackplaneHub
+from webchat.backplane.keys import RedisKeys
 from webchat.backplane.nodes import Nodes
-from webchat.backplane.redis_client import Command, Link, Unreachable
+from webchat.backplane.publisher import Publisher
+from webchat.backplane.redis_client import RedisClient, RedisCommand, Unreachable
 from webchat.chat.events import ChatMessage
 from webchat.chat.room import Room
-from webchat.codecs.node import Codec, Item, Junk, Occupants
+from webchat.codecs.node import InvalidFrame, NodeCodec, Occupants
 
-EMPTY_FOR = 3600
-"""Seconds for which an empty room is remembered."""
+ROOM_LIFETIME = 3600
+"""Seconds for which Redis keeps a room that no node renews."""
 
-NAMES_AT_ONCE = 500
-"""Shown names in one item: some 100 KiB at the very most."""
+NAMES_PER_ITEM = 500
+"""Shown names in one item: about 100 KiB at most."""
 
-NODE_ID = 16
-"""Characters of a node's id; a member's field in Redis begins with it."""
+NODE_ID_LENGTH = 16
+"""Characters of a node's id; the field of a member in Redis begins with it."""
 
 
-class Place:
-    """A room that this node listens to. `announced` are its members here, as the others were told."""
+class SubscribedRoom:
+    """A room that this node is subscribed to.
 
-    __slots__ = ("announced", "arriving", "heard", "known", "room", "was_known")
+    `announced` are its members here, as the other nodes were told. `joins` is how many sessions are joining right now.
+    `sync` is the task that reads the room from Redis, None if the room has to be read again; `synced` says that it was
+    read before. `buffers` has a list for each task that reads it, of the changes that have arrived meanwhile.
+    """
+
+    __slots__ = ("announced", "buffers", "joins", "room", "sync", "synced")
 
     def __init__(self, room: Room):
         self.room = room
         self.announced: frozenset[str] = frozenset()
-        self.arriving = 0
-        self.known: asyncio.Task | None = None
-        self.was_known = False
-        self.heard: list[tuple[str, Occupants]] | None = None
+        self.joins = 0
+        self.sync: asyncio.Task[None] | None = None
+        self.synced = False
+        self.buffers: list[list[tuple[str, Occupants]]] = []
 
 
-class Rooms:
-    """What this node knows of rooms, and what it tells of them.
+class SharedRooms:
+    """The rooms of this node as the other nodes and Redis know them. `counts` gets `junk` that Redis held."""
 
-    `post(item, channel)` speaks to those who listen to a room; `lease_of` names the key that a living node has.
-    """
-
-    def __init__(self, prefix: str, hub, codec: Codec, link: Link, nodes: Nodes, post: Callable[[Item, str], None],
-                 lease_of: Callable[[str], str], counts: Counter[str]):
-        self._prefix = prefix
+    def __init__(self, hub: BackplaneHub, client: RedisClient, codec: NodeCodec, keys: RedisKeys, publisher: Publisher,
+                 nodes: Nodes, counts: Counter[str]):
         self._hub = hub
+        self._client = client
         self._codec = codec
-        self._link = link
+        self._keys = keys
+        self._publisher = publisher
         self._nodes = nodes
-        self._post = post
-        self._lease_of = lease_of
         self._counts = counts
-        self._places: dict[str, Place] = {}
-        self._said: defaultdict[str, list[ChatMessage]] = defaultdict(list)
-        self._unsaved: dict[str, Room] = {}
+        self._subscribed: dict[str, SubscribedRoom] = {}
+        self._unsent: defaultdict[Room, list[ChatMessage]] = defaultdict(list)
+        self._unsaved: set[Room] = set()  # rooms of which Redis may have missed messages
+        self._unremoved: dict[tuple[str, str], asyncio.Future[Any]] = {}  # members who left, until Redis confirms it
 
-    def channel(self, name: str) -> str:
-        return f"{self._prefix}:{{room:{name}}}"
-
-    # What the hub asks for.
+    # Called for the hub.
 
     async def enter(self, room: Room) -> None:
-        """Before somebody joins: listen, then read what Redis knows. With Redis away, what we know has to do."""
-        place = self._places.get(room.name) or self._places.setdefault(room.name, Place(room))
-        place.arriving += 1
+        """Subscribe to a room and read it from Redis, before a session joins.
+
+        While Redis is unreachable, the room stays as this node knows it.
+        """
+        subscribed = self._subscribed.get(room.name) or self._subscribed.setdefault(room.name, SubscribedRoom(room))
+        subscribed.joins += 1
         try:
-            if place.known is None:
-                place.known = asyncio.ensure_future(self._know(place))
-            await asyncio.shield(place.known)
+            if subscribed.sync is None:
+                subscribed.sync = asyncio.create_task(self._sync(subscribed))
+            await asyncio.shield(subscribed.sync)
         finally:
-            place.arriving -= 1
-            asyncio.get_running_loop().call_soon(self._leave_if_empty, place)  # when the hub has had its turn
+            subscribed.joins -= 1
+            # After the hub, which resumes first, has added the session to the room.
+            asyncio.get_running_loop().call_soon(self._unsubscribe_if_empty, subscribed)
 
     def occupants(self, room: Room) -> None:
-        """Tell the others who has come to the room and who has left it through this node."""
-        if (place := self._places.get(room.name)) is None:
+        """Tell the other nodes who has joined and left the room on this one."""
+        if (subscribed := self._subscribed.get(room.name)) is None:
             return
-        now = room.local_names()
-        came, left, place.announced = now - place.announced, place.announced - now, now
-        if came or left:
-            self._tell(place, came, left)
-        self._leave_if_empty(place)
+        now, before = room.local_names(), subscribed.announced
+        subscribed.announced = now
+        if now != before:
+            self._announce(room.name, now - before, before - now)
+        self._unsubscribe_if_empty(subscribed)
 
-    def remember(self, message: ChatMessage) -> None:
-        """Keep a message that was said here."""
-        if self._link.up:
-            self._said[message.room].append(message)
-            self._link.wake()
+    def remember(self, room: Room, message: ChatMessage) -> None:
+        """Add a message of this node to the history in Redis, with the next round trip."""
+        if self._client.is_connected:
+            self._unsent[room].append(message)
+            self._client.schedule_round_trip()
         else:
-            self._unsaved[message.room] = self._hub.rooms[message.room]
+            self._unsaved.add(room)
 
-    # What the other nodes say.
+    # What other nodes say.
 
-    def hear(self, node: str, item: Occupants) -> None:
-        if place := self._places.get(item.room):
-            if place.heard is not None:
-                place.heard.append((node, item))
-            self._apply(place.room, node, item)
+    def receive(self, node: str, item: Occupants) -> None:
+        """Apply a change among the members of a room on another node."""
+        if subscribed := self._subscribed.get(item.room):
+            for buffer in subscribed.buffers:
+                buffer.append((node, item))
+            self._apply(subscribed.room, node, item)
 
-    def dropped(self, node: str) -> None:
-        """That node is gone, and its people with it."""
-        for place in self._places.values():
-            place.room.set_elsewhere(node, frozenset())
+    def drop_node(self, node: str) -> None:
+        """Remove the members of a node that has left or died."""
+        for subscribed in self._subscribed.values():
+            subscribed.room.set_elsewhere(node, frozenset())
 
-    # What the link's comings and goings ask for.
+    # Called as the connection to Redis comes and goes.
 
-    def collect(self) -> Iterator[Command]:
-        """What has to be kept in Redis now."""
-        said, self._said = self._said, defaultdict(list)
-        for name, messages in said.items():
-            yield from self._remember(self._hub.rooms[name], messages)
+    def take(self) -> Iterator[RedisCommand]:
+        """The commands that save the unsent messages, which are then no longer unsent."""
+        unsent, self._unsent = self._unsent, defaultdict(list)
+        for room, messages in unsent.items():
+            yield from self._save(room, messages)
 
-    def lost(self) -> None:
-        """What was on its way may not have arrived."""
-        self._said.clear()
-        self._unsaved |= {name: place.room for name, place in self._places.items()}
+    def disconnected(self) -> None:
+        """Note that messages under way may not have arrived."""
+        self._unsent.clear()
+        self._unsaved |= {subscribed.room for subscribed in self._subscribed.values()}
 
-    def listen(self) -> list[asyncio.Future]:
-        """Subscribe to our rooms, all of them."""
-        return [self._link.subscribe(self.channel(name)) for name in self._places]
+    def restore(self) -> None:
+        """Write all that this node knows to Redis and to the others, because Redis may have lost it."""
+        unsaved, self._unsaved = self._unsaved, set()
+        for room in unsaved | {subscribed.room for subscribed in self._subscribed.values()}:
+            for command in self._save(room, room.history):
+                self._client.send(*command)
+        departed: defaultdict[str, list[str]] = defaultdict(list)  # some may have come back; they are added below
+        for name, shown in self._unremoved:
+            departed[name].append(shown)
+        for name, left in departed.items():
+            self._announce(name, (), left)
+        for name, subscribed in self._subscribed.items():
+            subscribed.announced = subscribed.room.local_names()
+            self._announce(name, subscribed.announced, (), complete=True)
 
-    def rewrite(self) -> None:
-        """Redis may have forgotten everything: tell it, and the others, all that we know."""
-        rooms = self._unsaved | {name: place.room for name, place in self._places.items()}
-        self._unsaved = {}
-        for room in rooms.values():
-            for command in self._remember(room, room.history):
-                self._link.send(*command)
-        for place in self._places.values():
-            place.announced = place.room.local_names()
-            self._tell(place, place.announced, (), anew=True)
+    def renew(self) -> None:
+        """Keep the rooms with members on this node from expiring."""
+        for name in self._subscribed:
+            self._renew_keys(name)
 
-    def refresh(self) -> None:
-        """Keep what Redis knows of our rooms from ending."""
-        for name in self._places:
-            self._link.send("EXPIRE", self._members(name), EMPTY_FOR)
-            self._link.send("EXPIRE", self._history(name), EMPTY_FOR)
+    async def sync_all(self) -> None:
+        """Read all rooms again: what was said, and who joined, while this node was cut off."""
+        for subscribed in self._subscribed.values():
+            subscribed.sync = asyncio.create_task(self._sync(subscribed))
+        await asyncio.gather(*(subscribed.sync for subscribed in self._subscribed.values() if subscribed.sync))
 
-    async def reread(self) -> None:
-        """Learn what was said and who came while we were cut off."""
-        for place in list(self._places.values()):
-            place.known = asyncio.ensure_future(self._know(place))
-        await asyncio.gather(*(place.known for place in self._places.values() if place.known))
+    def leave_all(self) -> None:
+        """Tell the other nodes that the members on this one leave."""
+        for name, subscribed in self._subscribed.items():
+            self._announce(name, (), subscribed.announced)
 
-    def leave(self) -> None:
-        """This node leaves."""
-        for place in self._places.values():
-            self._tell(place, (), place.announced)
+    # Reading.
 
-    # How.
-
-    async def _know(self, place: Place) -> None:
-        """Bring a room up to date; whoever enters next needs not wait for it again. Nothing happens with Redis away."""
-        room = place.room
+    async def _sync(self, subscribed: SubscribedRoom) -> None:
+        """Bring a room up to date. While Redis is unreachable nothing happens, and the next join tries again."""
+        room, buffer = subscribed.room, list[tuple[str, Occupants]]()
+        subscribed.buffers.append(buffer)
         try:
-            await self._link.subscribe(self.channel(room.name))
-            place.heard = []
-            if not place.was_known and not room.sessions:
-                room.forget()
-            history, fields = self._link.ask("ZRANGE", self._history(room.name), 0, -1), self._link.ask(
-                "HKEYS", self._members(room.name))
-            history, members = await history, await self._living(room.name, await fields)
+            await self._client.subscribe(self._keys.room(room.name))
+            buffer.clear()
+            if not subscribed.synced and not room.sessions:
+                room.clear_history()
+            history_reply = self._client.execute("ZRANGE", self._keys.history(room.name), 0, -1)
+            fields_reply = self._client.execute("HKEYS", self._keys.members(room.name))
+            history, members = await history_reply, await self._remote_members(room.name, await fields_reply)
         except (Unreachable, ResponseError):
-            place.known = place.heard = None
+            subscribed.sync = None
             return
-        self._hub.recall(room, self._readable(room.name, history), deliver=place.was_known)
+        finally:
+            subscribed.buffers.remove(buffer)
+        self._hub.merge_history(room, self._decode_history(room.name, history), deliver=subscribed.synced)
         for node in members.keys() | room.elsewhere.keys():
             room.set_elsewhere(node, frozenset(members.get(node, ())))
-        for node, item in place.heard:  # while we waited for what is older
+        for node, item in buffer:  # newer than what was read
             self._apply(room, node, item)
-        place.heard, place.was_known = None, True
+        subscribed.synced = True
 
-    async def _living(self, name: str, fields: list[bytes]) -> dict[str, set[str]]:
-        """The members of a room elsewhere, by node; those of dead nodes are struck from Redis."""
+    async def _remote_members(self, name: str, fields: list[bytes]) -> dict[str, set[str]]:
+        """The members of a room on other nodes, by node; those of dead nodes are deleted from Redis."""
         members: defaultdict[str, set[str]] = defaultdict(set)
         for field in fields:
-            node, shown = field[:NODE_ID].decode(), field[NODE_ID:].decode()
+            node, shown = field[:NODE_ID_LENGTH].decode(), field[NODE_ID_LENGTH:].decode()
             if node != self._codec.node:
                 members[node].add(shown)
-        leases = {node: self._link.ask("EXISTS", self._lease_of(node)) for node in members if node not in self._nodes}
+        leases = {node: self._client.execute("EXISTS", self._keys.lease(node))
+                  for node in members if node not in self._nodes}
         for node, lease in leases.items():
             if not await lease:
-                self._link.send("HDEL", self._members(name), *(node + shown for shown in members.pop(node)))
+                self._client.send("HDEL", self._keys.members(name), *(node + shown for shown in members.pop(node)))
         return members
 
-    def _readable(self, name: str, kept: Iterable[bytes]) -> list[ChatMessage]:
+    def _decode_history(self, name: str, entries: Iterable[bytes]) -> list[ChatMessage]:
         messages = []
-        for each in kept:
+        for entry in entries:
             try:
-                messages.append(self._codec.kept(self._history(name), each))
-            except Junk:
+                messages.append(self._codec.kept(self._keys.history(name), entry))
+            except InvalidFrame:
                 self._counts["junk"] += 1
         return messages
 
     def _apply(self, room: Room, node: str, item: Occupants) -> None:
-        before = frozenset() if item.anew else room.elsewhere.get(node, frozenset())
-        room.set_elsewhere(node, (before | set(item.came)) - set(item.left))
+        before = frozenset() if item.complete else room.elsewhere.get(node, frozenset())
+        room.set_elsewhere(node, (before | set(item.joined)) - set(item.left))
 
-    def _tell(self, place: Place, came: Iterable[str], left: Iterable[str], anew: bool = False) -> None:
-        name, node = place.room.name, self._codec.node
+    # Writing.
+
+    def _announce(self, name: str, came: Iterable[str], left: Iterable[str], complete: bool = False) -> None:
+        """Tell Redis and the other nodes who came and left; with `complete`, those who came are all there are."""
         came, left = sorted(came), sorted(left)
-        for start in range(0, max(len(came), len(left), 1), NAMES_AT_ONCE):
-            some = slice(start, start + NAMES_AT_ONCE)
-            if came[some]:
-                fields = {node + shown: "" for shown in came[some]}
-                self._link.send("HSET", self._members(name), *(part for field in fields.items() for part in field))
-            if left[some]:
-                self._link.send("HDEL", self._members(name), *(node + shown for shown in left[some]))
-            self._post(Occupants(name, tuple(came[some]), tuple(left[some]), anew and not start), self.channel(name))
-        self._link.send("EXPIRE", self._members(name), EMPTY_FOR)
-        self._link.send("EXPIRE", self._history(name), EMPTY_FOR)
+        for start in range(0, max(len(came), len(left), 1), NAMES_PER_ITEM):
+            some_came, some_left = came[start:start + NAMES_PER_ITEM], left[start:start + NAMES_PER_ITEM]
+            if some_came:
+                fields = (part for shown in some_came for part in (self._codec.node + shown, ""))
+                self._client.send("HSET", self._keys.members(name), *fields)
+            if some_left:
+                self._remove_members(name, some_left)
+            self._publisher.to_room(name, Occupants(name, tuple(some_came), tuple(some_left), complete and not start))
+        self._renew_keys(name)
 
-    def _remember(self, room: Room, messages: Iterable[ChatMessage]) -> Iterator[Command]:
-        """The script that keeps these messages; many at once go to Redis in one stroke."""
-        key = self._history(room.name)
-        if kept := [self._codec.keep(key, message) for message in list(messages)[-room.limit:] if room.limit]:
-            yield scripts.call(scripts.REMEMBER, key, room.limit, EMPTY_FOR, *kept)
+    def _remove_members(self, name: str, shown: list[str]) -> None:
+        """Delete members from Redis; if it is unreachable, after the next reconnect."""
+        def confirmed(reply: asyncio.Future[Any]) -> None:
+            if reply.exception() is None:
+                for each in shown:
+                    if self._unremoved.get((name, each)) is reply:
+                        del self._unremoved[name, each]
 
-    def _leave_if_empty(self, place: Place) -> None:
-        """Nobody of ours is there, nor about to be: what is said there is no business of this node any more."""
-        if not place.room.sessions and not place.arriving and self._places.get(place.room.name) is place:
-            del self._places[place.room.name]
-            place.room.elsewhere.clear()
-            self._link.unsubscribe(self.channel(place.room.name))
+        reply = self._client.execute("HDEL", self._keys.members(name), *(self._codec.node + each for each in shown))
+        self._unremoved |= {(name, each): reply for each in shown}
+        reply.add_done_callback(confirmed)
 
-    def _members(self, name: str) -> str:
-        return self.channel(name) + ":members"
+    def _renew_keys(self, name: str) -> None:
+        self._client.send("EXPIRE", self._keys.members(name), ROOM_LIFETIME)
+        self._client.send("EXPIRE", self._keys.history(name), ROOM_LIFETIME)
 
-    def _history(self, name: str) -> str:
-        return self.channel(name) + ":history"
+    def _save(self, room: Room, messages: Iterable[ChatMessage]) -> Iterator[RedisCommand]:
+        """The script that adds these messages to the history in Redis, if the room has a history."""
+        key = self._keys.history(room.name)
+        if entries := [self._codec.keep(key, message) for message in list(messages)[-room.limit:] if room.limit]:
+            yield scripts.call(scripts.REMEMBER, key, room.limit, ROOM_LIFETIME, *entries)
+
+    def _unsubscribe_if_empty(self, subscribed: SubscribedRoom) -> None:
+        """Leave a room without members on this node, unless a session is joining it."""
+        name = subscribed.room.name
+        if not subscribed.room.sessions and not subscribed.joins and self._subscribed.get(name) is subscribed:
+            del self._subscribed[name]
+            subscribed.room.elsewhere.clear()
+            self._client.unsubscribe(self._keys.room(name))

@@ -1,12 +1,12 @@
-"""What has to happen in Redis at one stroke, as Lua. Each script touches one key, hence one slot of a cluster."""
+"""The operations that must be atomic in Redis, as Lua. Each script touches one key, hence one slot of a cluster."""
 
 from typing import Any
 
-Command = tuple[Any, ...]
+from webchat.backplane.redis_client import RedisCommand
 
 CLAIM = """
 -- KEYS: the name's record, a hash: token, account ("1" or "0"), and a field for each node that holds it
--- ARGV: node, account, token shown, token for a free name, milliseconds to live, whether it may be free, dead nodes…
+-- ARGV: node, account, token shown, token for a free name, milliseconds to live, whether it may be free, dead nodes...
 local node, account, shown, fresh, life, may_be_free = unpack(ARGV, 1, 6)
 if #ARGV > 6 then redis.call('HDEL', KEYS[1], unpack(ARGV, 7)) end
 local token, of_account, holders = '', '0', {}
@@ -38,14 +38,17 @@ if redis.call('HLEN', KEYS[1]) <= 2 then redis.call('DEL', KEYS[1]) end
 """
 
 REMEMBER = """
--- KEYS: a room's history, a sorted set of equal scores, which Redis sorts by what the members begin with: their ids
--- ARGV: how many are kept, seconds to live, messages…
+-- KEYS: a room's history, a sorted set of equal scores; Redis sorts the members by their first bytes, the message ids
+-- ARGV: maximum length, seconds to live, messages...
 for i = 3, #ARGV do redis.call('ZADD', KEYS[1], 0, ARGV[i]) end
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 """
 
 
-def call(script: str, key: str, *arguments: Any) -> Command:
-    """The command that runs a script; as text, which Redis keeps by its hash: nothing to load after it restarted."""
+def call(script: str, key: str, *arguments: Any) -> RedisCommand:
+    """The command that runs a script.
+
+    It sends the whole text, which Redis caches by its hash, so that nothing has to be loaded after a restart of Redis.
+    """
     return ("EVAL", script, 1, key, *arguments)

@@ -1,1 +1,1 @@
-"""The chat itself: people, rooms, messages. Knows no socket, no Tornado, no asyncio, no Redis."""
+"""The chat itself: people, rooms and messages. It does no I/O: no sockets, no Tornado, no asyncio, no Redis."""

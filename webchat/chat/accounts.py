@@ -1,9 +1,8 @@
-"""The names that take a password: who has one, and whether it is the right one."""
+"""Accounts: the names that need a password, and the check of that password."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from webchat.chat import accounts_file, names, passwords
 from webchat.chat.accounts_file import Account, AccountsError
@@ -13,83 +12,76 @@ from webchat.chat.names import Name
 
 __all__ = ["Account", "Accounts", "AccountsError", "demo_accounts", "load"]
 
-MOST_WAITING = 500
-"""Passwords that wait to be compared; more are turned away, because their turn would not come in time."""
+MAX_WAITING = 500
+"""Logins whose password waits to be compared. Further ones are refused, because they would time out in the queue."""
 
-Run = Callable[..., Awaitable[Any]]
-"""`run(call, *args)` does slow work elsewhere, some of it at once, and gives its result."""
+RunComparison = Callable[[Callable[[str, str], bool], str, str], Awaitable[bool]]
+"""`run(compare, hash, password)` calls `compare(hash, password)` outside the event loop, and returns its result."""
 
 
 class Accounts:
-    """All accounts there are; they never change, other accounts take their place.
+    """A fixed set of accounts; to change it, make another one in its place.
 
-    `failures` remembers wrong passwords: hand it on, so that new accounts do not wipe it. `clock` gives seconds, of any
-    origin.
+    `run` compares passwords. `failures` counts wrong passwords by name and address: pass those of the last set on, so
+    that a reload does not reset them. `clock` returns seconds, from any origin.
     """
 
-    def __init__(self, accounts: Iterable[Account], run: Run, *, failures: SlidingWindow | None = None,
-                 clock: Callable[[], float] = time.monotonic):
+    def __init__(self, accounts: Iterable[Account], run: RunComparison, *, failures: SlidingWindow | None = None,
+                 clock: Callable[[], float] = time.monotonic, max_waiting: int = MAX_WAITING):
         self._by_key = {account.name.key: account for account in accounts}
         self._run = run
         self._clock = clock
+        self._max_waiting = max_waiting
         self._waiting = 0
-        self._decoy = max((account.hash for account in self), key=passwords.work, default=passwords.DECOY)
-        self.failures = _failures() if failures is None else failures
+        self._dummy_hash = max((account.hash for account in self), key=passwords.cost, default=passwords.DUMMY_HASH)
+        self.failures = SlidingWindow(limit=5, seconds=60.0) if failures is None else failures
 
     def find(self, key: str) -> Account | None:
-        """The account that owns all names with this key."""
+        """Return the account that all names with this key belong to."""
         return self._by_key.get(key)
 
-    def rooms(self) -> frozenset[str]:
-        """All rooms that somebody is a member of."""
-        return frozenset(room for account in self for room in account.rooms)
-
     async def verify(self, name: Name, password: str, address: str) -> Account:
-        """The account of that name, if this is its password.
+        """Return the account of this name, if the password is right.
 
-        A name without an account is refused like a wrong password, and as slowly. After 5 wrong ones for a name from
-        an address within a minute nothing is taken, not even the right one, until the minute has passed. Raises
-        BadCredentials, SlowDown.
+        A name without an account is refused with the same sentence as a wrong password, after the same work. After 5
+        wrong passwords for a name from an address within a minute, every password is refused until the minute has
+        passed. Raises BadCredentials, SlowDown.
         """
         if not password:
             raise BadCredentials("That name belongs to an account, and its password is missing.")
-        who = name.key, address
-        self._check_pace(who)
+        source = name.key, address
+        self._check_failures(source)
         account = self.find(name.key)
-        right = await self._compare(account.hash if account else self._decoy, password)
-        self._check_pace(who)  # again: guesses made at the same time are counted by now
-        if account is None or not right:
-            self.failures.add(who, self._clock())
-            raise BadCredentials("That name and that password do not belong together.")
+        is_right = await self._compare(account.hash if account else self._dummy_hash, password)
+        self._check_failures(source)  # again, because guesses made at the same time have been counted meanwhile
+        if account is None or not is_right:
+            self.failures.add(source, self._clock())
+            raise BadCredentials("The name and the password do not match.")
         return account
 
-    def _check_pace(self, who: tuple[str, str]) -> None:
-        if self.failures.is_full(who, self._clock()):
+    def _check_failures(self, source: tuple[str, str]) -> None:
+        if self.failures.is_full(source, self._clock()):
             raise SlowDown("There were too many wrong passwords for that name; wait a minute.")
 
     async def _compare(self, hash: str, password: str) -> bool:
-        if self._waiting >= MOST_WAITING:
-            raise SlowDown("Too many people are logging in at this moment; try again soon.")
+        if self._waiting >= self._max_waiting:
+            raise SlowDown("Too many people are logging in at the moment; try again soon.")
         self._waiting += 1
         try:
             return await self._run(passwords.matches, hash, password)
         finally:
             self._waiting -= 1
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Account]:
         return iter(self._by_key.values())
 
 
-def _failures() -> SlidingWindow:
-    return SlidingWindow(limit=5, seconds=60.0)
+def load(path: Path, run: RunComparison, *, failures: SlidingWindow | None = None) -> Accounts:
+    """Return the accounts in a file (see `webchat.chat.accounts_file`). Raises AccountsError."""
+    return Accounts(accounts_file.read(path), run, failures=failures)
 
 
-def load(path: Path, run: Run, **options: Any) -> Accounts:
-    """The accounts in a file (see `webchat.chat.accounts_file`); `options` as for Accounts. Raises AccountsError."""
-    return Accounts(accounts_file.read(path), run, **options)
-
-
-DEMO = {
+DEMO_ACCOUNTS = {
     "admin": ((), "TVpVTBYOcHb+gMhpIoqObg$FM9GO/wSO9ZrxddvjaTfEljkscmE7yVQLkQBo3LsLOs"),
     "Alex": (("8 out of 10 cats", "Taskmaster"),
              "jQbmCxwXFYnhPlGlJpIbIQ$6sQ48X4/O/b0PFvs5XGHO8VzVoSoTs8FbcfFemDRuIs"),
@@ -98,10 +90,11 @@ DEMO = {
     "Sandy": (("Quite Interesting", "Taskmaster"),
               "gFy/yCLAaXlBypJ2i7bPpw$asawW8yWkeuS34bRVT5Iaw9YH7E8sBD1YmP+j6rBM4M"),
 }
-"""The passwords, `admin` and three times `password`, are known to everybody: their hashes may be cheap."""
+"""The passwords, `admin` and three times `password`, are public: their hashes may be cheap to compute."""
 
 
-def demo_accounts(run: Run, **options: Any) -> Accounts:
-    """Accounts to try the chat with; `options` as for Accounts."""
+def demo_accounts(run: RunComparison, *, failures: SlidingWindow | None = None,
+                  clock: Callable[[], float] = time.monotonic) -> Accounts:
+    """Return accounts to try the chat with; the arguments are those of Accounts."""
     return Accounts((Account(names.parse(name), rooms, f"$argon2id$v=19$m=1024,t=1,p=1${hash}")
-                     for name, (rooms, hash) in DEMO.items()), run, **options)
+                     for name, (rooms, hash) in DEMO_ACCOUNTS.items()), run, failures=failures, clock=clock)

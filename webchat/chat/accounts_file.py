@@ -4,7 +4,7 @@
     hash = "$argon2id$…"
     groups = ["8 out of 10 cats", "Taskmaster"]
 
-Groups are the rooms that somebody is a member of. `webchat accounts` makes and changes such a file.
+Groups are the rooms that the owner of the account is a member of. `webchat accounts` edits such a file.
 """
 
 import re
@@ -19,21 +19,21 @@ from webchat.chat import names, passwords
 from webchat.chat.errors import BadName
 from webchat.chat.names import Name
 
-KEYS = ("hash", "groups")
-MOST_WORK = 1 << 22
-"""KiB that a comparison may fill: twice the most that RFC 9106 recommends, and some seconds."""
+ACCOUNT_KEYS = ("hash", "groups")
+MAX_COST = 1 << 22
+"""Cost of a comparison (see `passwords.cost`): twice the highest that RFC 9106 recommends; it takes some seconds."""
 
-HEADER = re.compile(r"\s*(\[[^\[].*\])\s*(#.*)?")
-ASSIGNMENT = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*'|\s*\.\s*)+?)\s*=""")
+TABLE_HEADER = re.compile(r"\s*(\[[^\[].*\])\s*(#.*)?")
+KEY_ASSIGNMENT = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*'|\s*\.\s*)+?)\s*=""")
 
 
 class AccountsError(Exception):
-    """A file that cannot be used; the text is one sentence, with the line, for whoever keeps it."""
+    """The accounts file cannot be used; the text is one sentence, with the line, for the person who wrote the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A name that takes a password, and the rooms that its owner is a member of."""
+    """A name that needs a password, the rooms that its owner is a member of, and the hash of the password."""
 
     name: Name
     rooms: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Account:
 
 
 def read(path: Path) -> tuple[Account, ...]:
-    """The accounts in a file. Raises AccountsError."""
+    """Return the accounts in a file. Raises AccountsError."""
     try:
         return parse(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
@@ -52,18 +52,18 @@ def read(path: Path) -> tuple[Account, ...]:
 
 
 def parse(text: str, source: str) -> tuple[Account, ...]:
-    """The accounts in the text of a file; `source` names it in errors. Raises AccountsError."""
+    """Return the accounts in the text of a file; `source` is its name in errors. Raises AccountsError."""
     try:
         return tuple(_accounts(tomllib.loads(text)))
     except tomllib.TOMLDecodeError as error:
-        end = f"at the end, line {len(text.rstrip().splitlines()) or 1}"  # which Python tells as "end of document"
+        end = f"at the end, line {len(text.rstrip().splitlines()) or 1}"  # Python gives no line there
         raise AccountsError(f"{source}: {str(error).replace('at end of document', end)}.") from error
     except _Problem as problem:
         raise AccountsError(f"{source}, line {_line(text, problem.path)}: {problem}") from problem
 
 
 class _Problem(Exception):
-    """What is wrong, and the keys that lead to it."""
+    """What is wrong, and the path of keys to where it is."""
 
     def __init__(self, path: tuple[str, ...], sentence: str):
         super().__init__(sentence)
@@ -73,17 +73,17 @@ class _Problem(Exception):
 def _accounts(document: dict[str, Any]) -> Iterator[Account]:
     for key in document:
         if key != "accounts":
-            raise _Problem((key,), f"{key} means nothing here; an account begins with a line like [accounts.Alex].")
+            raise _Problem((key,), f"{key} is not a known table; an account begins with a line like [accounts.Alex].")
     tables = document.get("accounts", {})
     if not isinstance(tables, dict):
         raise _Problem(("accounts",), "An account begins with a line like [accounts.Alex].")
-    written: dict[str, str] = {}
-    spellings: dict[str, str] = {}
+    titles: dict[str, str] = {}  # of the accounts so far, by the key of their names
+    spellings: dict[str, str] = {}  # of the rooms so far, by their names in lower case
     for title, table in tables.items():
         account = _account(("accounts", title), table, spellings)
-        if twin := written.get(account.name.key):
-            raise _Problem(("accounts", title), f"{title} and {twin} are the same name in the chat.")
-        written[account.name.key] = title
+        if other := titles.get(account.name.key):
+            raise _Problem(("accounts", title), f"{title} and {other} are the same name in the chat.")
+        titles[account.name.key] = title
         yield account
 
 
@@ -91,9 +91,10 @@ def _account(path: tuple[str, ...], table: Any, spellings: dict[str, str]) -> Ac
     if not isinstance(table, dict):
         raise _Problem(path, f"{path[-1]} is not an account; it begins with a line like [accounts.Alex].")
     for key in table:
-        if key not in KEYS:
-            close = get_close_matches(key, KEYS, 1)
-            raise _Problem((*path, key), f"An account has no {key}" + (f"; {close[0]}?" if close else "."))
+        if key not in ACCOUNT_KEYS:
+            close = get_close_matches(key, ACCOUNT_KEYS, 1)
+            hint = f"; did you mean {close[0]}?" if close else "."
+            raise _Problem((*path, key), f"An account has no key {key}{hint}")
     try:
         name = names.parse(path[-1])
     except BadName as error:
@@ -107,15 +108,15 @@ def _hash(path: tuple[str, ...], hash: Any) -> str:
         raise _Problem(path[:-1], f"{path[-2]} has no hash; `webchat accounts passwd` makes one.")
     if not isinstance(hash, str) or not passwords.is_hash(hash):
         raise _Problem(path, "This is not an Argon2id hash; `webchat accounts passwd` makes one.")
-    if passwords.work(hash) > MOST_WORK:
+    if passwords.cost(hash) > MAX_COST:
         raise _Problem(path, "This hash takes too long to compare; `webchat accounts passwd` makes one that does not.")
     return hash
 
 
 def _rooms(path: tuple[str, ...], groups: Any, spellings: dict[str, str]) -> tuple[str, ...]:
-    """The rooms, each once; a room is spelled everywhere as where it comes first."""
+    """Return the rooms, each once, in the spelling that comes first in the file."""
     if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
-        raise _Problem(path, 'groups is a list of names, such as ["Taskmaster"].')
+        raise _Problem(path, 'groups has to be a list of names, such as ["Taskmaster"].')
     try:
         rooms = [names.parse_room(group) for group in groups]
     except BadName as error:
@@ -124,21 +125,21 @@ def _rooms(path: tuple[str, ...], groups: Any, spellings: dict[str, str]) -> tup
 
 
 def _line(text: str, path: tuple[str, ...]) -> int:
-    """Where a key stands; where it cannot be found (in a table on one line), what contains it."""
-    lines = _lines(text)
+    """Return the line of a key, or of the innermost table around it when the key is part of an inline table."""
+    lines = _lines_by_path(text)
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path, 1)
 
 
-def _lines(text: str) -> dict[tuple[str, ...], int]:
-    """The lines on which tables begin and keys are set."""
+def _lines_by_path(text: str) -> dict[tuple[str, ...], int]:
+    """Return the line on which each table begins and each key is set, found by reading line by line."""
     lines: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.split("\n"), 1):
-        if header := HEADER.fullmatch(line):
+        if header := TABLE_HEADER.fullmatch(line):
             table = path = _keys(header[1])
-        elif assignment := ASSIGNMENT.match(line):
+        elif assignment := KEY_ASSIGNMENT.match(line):
             path = (*table, *_keys(f"{assignment[1]} = 0"))
         else:
             continue
@@ -148,7 +149,7 @@ def _lines(text: str) -> dict[tuple[str, ...], int]:
 
 
 def _keys(toml: str) -> tuple[str, ...]:
-    """The keys that one line of TOML sets; none when it is part of something longer."""
+    """Return the nested keys that one line of TOML sets; none when the line is only part of a value."""
     try:
         value: Any = tomllib.loads(toml)
     except tomllib.TOMLDecodeError:

@@ -1,16 +1,23 @@
-"""The connections that hear the same thing, and what the chat needs of each of them."""
+"""Audiences: the connections that receive the same events, and what the chat needs from each of them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from webchat.chat.events import Event
 
+Encoder = Callable[[Event], Any]
+"""Turns an event into a frame, or into None where the gateway does not show that event.
+
+What a frame is (bytes, a packet) only the gateway knows. Connections that get the same frames share one encoder object,
+because an event is encoded once for each encoder.
+"""
+
 
 class Outlet(Protocol):
-    """Where a connection's frames go: a door's send queue.
+    """The send queue of a connection, which its gateway provides.
 
-    `send` neither blocks nor raises and keeps the order; what a frame is (bytes, a packet) is the affair of the door.
-    `close` ends the connection after what was sent before has left; `reason` is a sentence for the person.
+    `send` keeps the order of the frames; it never blocks and never raises. `close` ends the connection after the frames
+    sent before have been written; `reason` is a sentence for the person, or empty.
     """
 
     def send(self, frame: Any) -> None: ...
@@ -19,42 +26,38 @@ class Outlet(Protocol):
 
 
 class Listener(Protocol):
-    """A connection that can be told events.
+    """A connection that receives events; `webchat.chat.session.Session` is one."""
 
-    `encode` turns an event into this door's frame, or into None where the door does not show it; it is one and the same
-    object for every connection of a door, because events are encoded once for each encoder.
-    """
-
-    encode: Callable[[Event], Any]
+    encode: Encoder
     outlet: Outlet
 
     def send(self, event: Event) -> None:
-        """Tell this connection alone."""
+        """Send an event to this connection alone."""
 
 
 class Audience:
-    """The connections that hear one thing, grouped by encoder: an event is encoded once for each group.
+    """A set of connections, grouped by encoder: an event is encoded once for each group.
 
-    `send` is the inner loop of the whole server: one call for each listener, of the `send` that its outlet has just
-    now.
+    `send` is the inner loop of the whole server: it makes one call for each listener, `outlet.send(frame)`.
     """
 
     __slots__ = ("_groups",)
 
     def __init__(self) -> None:
-        self._groups: dict[Callable[[Event], Any], dict[Listener, Outlet]] = {}
+        self._groups: dict[Encoder, dict[Listener, Outlet]] = {}
 
     def add(self, listener: Listener) -> None:
         self._groups.setdefault(listener.encode, {})[listener] = listener.outlet
 
     def discard(self, listener: Listener) -> None:
+        """Remove a listener if it is there."""
         group = self._groups.get(listener.encode, {})
         group.pop(listener, None)
         if not group:
             self._groups.pop(listener.encode, None)
 
     def send(self, event: Event, skip: Listener | None = None) -> None:
-        """Tell everybody here, except `skip`."""
+        """Send an event to every listener except `skip`."""
         for encode, outlets in self._groups.items():
             if (frame := encode(event)) is None:
                 continue

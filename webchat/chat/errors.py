@@ -1,12 +1,11 @@
-"""What the chat refuses, and why.
+"""The errors that refuse a request.
 
-    ChatError                   a well-formed request that is denied; the session goes on
+    ChatError                   a well-formed request is refused; the session goes on
       BadName                   bad-name
       NameTaken                 name-taken
       BadCredentials            bad-credentials
       LoginRequired             login-required
       NoSuchUser                no-such-user
-      NoSuchRoom                no-such-room
       NotAMember                not-a-member
       NotInRoom                 not-in-room
       TooLong                   too-long
@@ -16,15 +15,15 @@
       ServerFull                server-full
       Degraded                  degraded
 
-Each carries a stable `code` for programs and a sentence for people. A client that breaks its protocol's framing gets
-a `webchat.net.errors.ProtocolViolation` instead: its connection is closed with a reason.
+A client that breaks the framing of its protocol gets a `webchat.net.errors.ProtocolViolation` instead: its connection
+is closed with a reason.
 """
 
 
 class ChatError(Exception):
-    """A request that the chat understood and refuses.
+    """A request was understood and refused.
 
-    `code` is stable and meant for programs; `str(error)` is a sentence meant for people.
+    `code` is stable, for programs; `str(error)` is a sentence for people.
     """
 
     code = "bad-message"
@@ -59,13 +58,8 @@ class NoSuchUser(ChatError):
     sentence = "Nobody of that name is here."
 
 
-class NoSuchRoom(ChatError):
-    code = "no-such-room"
-    sentence = "That is not the name of a room."
-
-
 class NotAMember(ChatError):
-    """Also the answer for a room that does not exist: a stranger learns nothing from the difference."""
+    """Also raised for a room that does not exist, so that nobody can find out which rooms exist."""
 
     code = "not-a-member"
     sentence = "You are not a member of that room."

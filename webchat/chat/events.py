@@ -1,17 +1,15 @@
-"""What people ask of the chat (commands) and what the chat tells them (events).
+"""Commands from clients, receipts that answer them, and events that the chat sends to clients.
 
-All are frozen, and none knows its recipients: who hears an event is the hub's decision, so that one event can be
-encoded once for everybody. Names in events are shown names (`admin*` for an authenticated user).
+All are frozen. None of them holds its recipients: the hub decides who receives an event, so that one event can be
+encoded once for everybody. Names in events are shown names, such as `admin*` for an authenticated user.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Ask for a name; with a password for an account, or with a token to take one's own name back."""
+    """Log in with a name; with a password if it is an account's, with an earlier welcome's token to keep it."""
 
     username: str
     password: str = ""
@@ -20,7 +18,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Say something to everyone, or to a room."""
+    """Send a message to everyone, or to a room."""
 
     text: str
     room: str | None = None
@@ -28,7 +26,7 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Say something to one person."""
+    """Send a private message to one person."""
 
     to_user: str
     text: str
@@ -36,21 +34,21 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Enter a room that one is a member of."""
+    """Join a room of a group that the person is a member of."""
 
     room: str
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Leave a room."""
+    """Leave a room that the connection has joined."""
 
     room: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """Take another name; with a password, an account's."""
+    """Change to another name; with a password if it is an account's."""
 
     username: str
     password: str = ""
@@ -58,7 +56,7 @@ class Rename:
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """Hint that one is typing: to everyone, to a person or in a room."""
+    """Show that the person is typing: to everyone, to one person, or to a room."""
 
     to_user: str | None = None
     room: str | None = None
@@ -69,7 +67,11 @@ Command = Login | Say | Tell | Join | Part | Rename | Type
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The login succeeded: who one is, who is here, which rooms one is a member of."""
+    """The login succeeded.
+
+    `username` and `users` (everybody in the chat) are shown names; `rooms` are the groups that the person is a member
+    of; `token` proves later that a connection belongs to this person.
+    """
 
     username: str
     authenticated: bool
@@ -80,7 +82,10 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One message. `time` is in ms since the Unix epoch; `id`s sort in the order of sending."""
+    """A message to everyone, to a room or to one person.
+
+    `id`s sort, as text, in the order of sending; `time` is in ms since the Unix epoch.
+    """
 
     id: str
     time: int
@@ -93,7 +98,7 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Who came and who left since the last such event, in the chat or in one room."""
+    """The shown names that joined and left since the last such event, in the chat or in one room."""
 
     joined: tuple[str, ...]
     left: tuple[str, ...]
@@ -102,7 +107,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Typing:
-    """Somebody is typing."""
+    """Somebody is typing: to everyone, in a room, or to one person."""
 
     from_user: str
     room: str | None = None
@@ -111,7 +116,7 @@ class Typing:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A word from the server itself."""
+    """A message from the server: a stable code for programs, and a sentence for people."""
 
     code: str
     message: str
@@ -122,7 +127,7 @@ Event = Welcome | ChatMessage | Presence | Typing | Notice
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The receipt for a message."""
+    """The receipt of a message: its id, and its time in ms since the Unix epoch."""
 
     id: str
     time: int
@@ -130,7 +135,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The receipt for entering a room: who is in it, and what was last said there, oldest first."""
+    """The receipt of a join: the shown names of the room's members, and its last messages, oldest first."""
 
     room: str
     members: tuple[str, ...]
@@ -138,25 +143,4 @@ class Joined:
 
 
 Receipt = Welcome | Sent | Joined | None
-"""What a command is answered with: a login (or a new name) with a welcome, a message with `Sent`, a join with
-`Joined`, everything else with nothing."""
-
-
-class Prepared:
-    """An event on its way to many: encoded at most once for each codec.
-
-    `frame(encode)` returns what `encode(event)` returned the first time; its type is the codec's own affair.
-    """
-
-    __slots__ = ("event", "frames")
-
-    def __init__(self, event: Event):
-        self.event = event
-        self.frames: dict[Callable[[Event], Any], Any] = {}
-
-    def frame(self, encode: Callable[[Event], Any]) -> Any:
-        try:
-            return self.frames[encode]
-        except KeyError:
-            frame = self.frames[encode] = encode(self.event)
-            return frame
+"""The answer to a command: `Welcome` to Login and Rename, `Sent` to Say and Tell, `Joined` to Join, otherwise None."""

@@ -1,18 +1,17 @@
-"""The hub: every command comes here, and every event leaves from here.
+"""The hub: it handles the commands of all connections, and sends all events.
 
-The way of a message is `handle` → `publish` → `dispatch` → the audience's outlets. Between a checked message and its
-writes nothing is awaited: that keeps each sender's order.
+A message goes `handle` → `publish` → `dispatch` → `Audience.send` → the outlets of the recipients. Nothing is awaited
+between the check of a message and its writes, which keeps the messages of each sender in order.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, overload
 
 from webchat.chat import names
-from webchat.chat.accounts import Account, Accounts
-from webchat.chat.audience import Audience, Outlet
+from webchat.chat.accounts import Accounts
+from webchat.chat.audience import Audience, Encoder, Outlet
 from webchat.chat.errors import (
-    BadMessage,
     ChatError,
     LoginRequired,
     NameTaken,
@@ -40,22 +39,24 @@ from webchat.chat.events import (
     Typing,
     Welcome,
 )
-from webchat.chat.ids import Ids
+from webchat.chat.ids import IdGenerator
 from webchat.chat.limits import TokenBucket
+from webchat.chat.login import NameClaims
 from webchat.chat.people import People, Person
+from webchat.chat.ports import Clock, HubBackplane, Ids
 from webchat.chat.presence import PresenceTracker
-from webchat.chat.room import Room, meant
+from webchat.chat.room import Room, find_room_name
 from webchat.chat.session import Session
 from webchat.chat.texts import clean
 
-GATHERING = 0.09
-"""Seconds over which presence is gathered; with a loop's delay it stays under the tenth of a second we promise."""
+PRESENCE_DELAY = 0.09
+"""Seconds for which presence changes are collected. A late event loop included, they are sent within 0.1 s."""
 
-HINT_RATE, HINT_BURST = 2, 5
-"""Typing hints of one connection a second and at once, to whomever; what goes beyond is dropped."""
+TYPING_RATE, TYPING_BURST = 2, 5
+"""Typing hints that a connection may send a second, and at once. Further hints are dropped."""
 
 EVERYONE = "everyone"
-"""The channel that everybody hears; those of rooms and people are below."""
+"""The channel that everybody listens to. Rooms and people have channels of their own."""
 
 
 def room_channel(room: str) -> str:
@@ -69,18 +70,20 @@ def user_channel(key: str) -> str:
 class Hub:
     """The chat of one process.
 
-    `backplane` joins it to others (see `webchat.backplane.contract.Backplane` for its contract). `clock` gives `time()`
-    (seconds, any origin) and `call_later(seconds, callable)`, as an asyncio loop does. `message_rate` is messages a
-    second and user (0: no limit), `history` messages a room, `capacity` connections at once (0: no limit). `messages`
-    counts what was said, by whom it was for, and `refusals` what was not done, by code.
+    `backplane` connects it to the other processes; attach the hub to it, and it calls the `remote_` methods,
+    `merge_history` and `evict`. `message_rate` is the number of messages that each person may send a second, `capacity`
+    the number of connections at once; 0 means no limit. `history` is the number of messages that a room keeps.
+
+    `messages` counts the messages sent here by kind of recipient ("everyone", "room", "user"), `refusals` the refused
+    commands by error code. `accounts` may be replaced at any time.
     """
 
-    def __init__(self, accounts: Accounts, backplane, clock, *, history: int = 10, message_rate: float = 0,
-                 capacity: int = 0, ids: Callable[[], tuple[str, int]] | None = None):
+    def __init__(self, accounts: Accounts, backplane: HubBackplane, clock: Clock, *, history: int = 10,
+                 message_rate: float = 0, capacity: int = 0, ids: Ids | None = None):
         self.accounts = accounts
         self.sessions: set[Session] = set()
         self.everyone = Audience()
-        self.people = People(PresenceTracker(lambda: clock.call_later(GATHERING, self.tell_presence)))
+        self.people = People(PresenceTracker(self._schedule_presence))
         self.rooms: dict[str, Room] = {}
         self.messages: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
@@ -89,18 +92,18 @@ class Hub:
         self._history = history
         self._message_rate = message_rate
         self._capacity = capacity
-        self._ids = ids or Ids()
-        self._claims: Counter[str] = Counter()
-        self._handlers: dict[type, Callable[[Session, Any], Any]] = {
+        self._ids = ids or IdGenerator()
+        self._claims = NameClaims(self.people, backplane, accounts=lambda: self.accounts, new_person=self._new_person,
+                                  disconnect_guest=self._disconnect_guest)
+        self._handlers: dict[type[Command], Callable[[Session, Any], Awaitable[Receipt]]] = {
             Login: self._login, Say: self._say, Tell: self._tell, Join: self._join, Part: self._part,
             Rename: self._rename, Type: self._type,
         }
-        backplane.attach(self)
 
     # Connections.
 
-    def open(self, *, encode: Callable[[Event], Any], outlet: Outlet, address: str, echo: bool = True) -> Session:
-        """Take in a connection that has not logged in. Raises ServerFull."""
+    def open(self, *, encode: Encoder, outlet: Outlet, address: str, echo: bool = True) -> Session:
+        """Add a connection that has not logged in; the arguments are those of Session. Raises ServerFull."""
         if self._capacity and len(self.sessions) >= self._capacity:
             raise ServerFull
         session = Session(encode, outlet, address, echo)
@@ -108,169 +111,125 @@ class Hub:
         return session
 
     def close(self, session: Session) -> None:
-        """The connection has ended, or is to be treated as such: nothing of it is left behind."""
+        """Remove a connection and everything that belongs to it. Closing it again does nothing."""
         session.closed = True
         self.sessions.discard(session)
         if session.person:
-            self._leave(session, session.person)
+            self._log_out(session, session.person)
+
+    @overload
+    async def handle(self, session: Session, command: Login | Rename) -> Welcome: ...
+
+    @overload
+    async def handle(self, session: Session, command: Say | Tell) -> Sent: ...
+
+    @overload
+    async def handle(self, session: Session, command: Join) -> Joined: ...
+
+    @overload
+    async def handle(self, session: Session, command: Part | Type) -> None: ...
+
+    @overload
+    async def handle(self, session: Session, command: Command) -> Receipt: ...
 
     async def handle(self, session: Session, command: Command) -> Receipt:
-        """Do what a command asks for.
-
-        Raises ChatError when it is refused; the session is then what it was before.
-        """
+        """Execute a command of a connection. Raises ChatError if it is refused; then it has changed nothing."""
         try:
             return await self._handlers[type(command)](session, command)
         except ChatError as error:
             self.refusals[error.code] += 1
             raise
 
-    # Login: one step that happens wholly or not.
+    # Logins.
 
     async def _login(self, session: Session, command: Login) -> Welcome:
-        return self._enter(session, await self._admit(session, command))
-
-    async def _admit(self, session: Session, command: Login | Rename) -> Person:
-        """Check the name, then the password, and claim the name everywhere. Nothing is left of one that is refused."""
-        if session.logging_in or (session.person and isinstance(command, Login)):
-            raise BadMessage("You are logged in already.")
-        session.logging_in = True
-        try:
-            name = names.parse(command.username)
-            holder = self.people.find(name.key)
-            account = await self._authenticate(session, name, command, holder)
-            return await self._claim(session, account.name if account else name, account is not None, command)
-        finally:
-            session.logging_in = False
-
-    async def _authenticate(self, session: Session, name: names.Name, command: Login | Rename,
-                            holder: Person | None) -> Account | None:
-        """The account that the name belongs to, if any. Raises BadCredentials, SlowDown."""
-        account = self.accounts.find(name.key)
-        if not command.password and (account is None or await self._proves(command, holder)):
-            return account
-        return await self.accounts.verify(name, command.password, session.address)
-
-    async def _proves(self, command: Login | Rename, holder: Person | None) -> bool:
-        """Whether a token stands for the password: that of somebody who gave it, and is here."""
-        token = getattr(command, "token", "")
-        return bool(token and holder and holder.authenticated) and await self._backplane.recognises(holder.key, token)
-
-    async def _claim(self, session: Session, name: names.Name, authenticated: bool, command: Login | Rename) -> Person:
-        """Claim the name in the whole chat; a connection that dies meanwhile gives it back.
-
-        Raises NameTaken, Degraded.
-        """
-        holder = self.people.find(name.key)
-        if holder and authenticated and not holder.authenticated:
-            self._displace(holder)
-        elif holder and isinstance(command, Login):
-            name = holder.name
-        mine = session.person if session.person and session.person.key == name.key else None
-        token = mine.token if mine else getattr(command, "token", "")
-        self._claims[name.key] += 1
-        granted = False
-        try:
-            token = await self._backplane.claim(name, authenticated, token)
-            granted = not session.closed
-        finally:
-            self._claims -= Counter([name.key])
-            if not granted:
-                self._release(name.key)
-        if not granted:
-            raise BadMessage("The connection ended during the login.")
-        person = self.people.find(name.key)
-        if person is None or person.authenticated != authenticated:
-            person = Person(name, authenticated, TokenBucket(self._message_rate, 2 * self._message_rate))
-        person.token = token
-        return person
-
-    def _enter(self, session: Session, person: Person) -> Welcome:
-        """Insert an admitted connection, and say what it needs to know."""
-        person = self.people.find(person.key) or person
-        session.person = person
-        self.people.add(person, session)
-        self.everyone.add(session)
-        self.people.presence.up_to_date(session)
-        return Welcome(person.shown, person.authenticated, self.people.shown(), self._groups(person), person.token)
+        return self._log_in(session, await self._claims.claim(session, command))
 
     async def _rename(self, session: Session, command: Rename) -> Welcome:
         before = self._person(session)
-        person = await self._admit(session, command)
-        if person is before:
-            if not person.authenticated:
-                self.people.rename(person, names.parse(command.username))
-                self.people.presence.up_to_date(session)
-            return Welcome(person.shown, person.authenticated, self.people.shown(), self._groups(person), person.token)
-        self._leave(session, before)
-        return self._enter(session, person)
+        person = await self._claims.claim(session, command)
+        if person is not before:
+            self._log_out(session, before)
+            return self._log_in(session, person)
+        if not person.authenticated:
+            self.people.rename(person, names.parse(command.username))
+        return self._welcome(session, person)
 
-    def _leave(self, session: Session, person: Person) -> None:
+    def _log_in(self, session: Session, person: Person) -> Welcome:
+        session.person = person
+        self.people.add_session(person, session)
+        self.everyone.add(session)
+        return self._welcome(session, person)
+
+    def _log_out(self, session: Session, person: Person) -> None:
         for room in list(session.rooms.values()):
-            self._leave_room(session, room)
+            self._leave_room(session, person, room)
         session.person = None
         self.everyone.discard(session)
-        self.people.presence.forget(session)
-        self.people.remove(person, session)
-        self._release(person.key)
+        self.people.remove_session(person, session)
+        self._claims.release(person.key)
 
-    def _release(self, key: str) -> None:
-        """Give a name back when no connection here has it, nor is about to have it."""
-        person = self.people.find(key)
-        if not (person and person.sessions) and not self._claims[key]:
-            self._backplane.release(key)
+    def _welcome(self, session: Session, person: Person) -> Welcome:
+        self.people.presence.record_state_sent(session)
+        return Welcome(person.shown, person.authenticated, self.people.shown(), self._groups_of(person), person.token)
+
+    def _new_person(self, name: names.Name, authenticated: bool) -> Person:
+        return Person(name, authenticated, TokenBucket(self._message_rate, 2 * self._message_rate))
+
+    def _disconnect_guest(self, guest: Person) -> None:
+        """Disconnect a guest from all processes, as far as this one knows: their name is an account's now."""
+        self.evict(guest.key, Notice(NameTaken.code, "This name belongs to an account now."))
+        for node in list(guest.nodes):
+            self.people.remove_node(guest, node)
 
     # Messages.
 
     async def _say(self, session: Session, command: Say) -> Sent:
-        person = self._speaker(session)
+        person = self._rate_limited_person(session)
         if command.room is None:
             message = self._message(person, clean(command.text))
-            self._introduce(person.shown)
+            self._send_pending_join(person.shown)
             self.publish(message, EVERYONE, skip=None if session.echo else session)
             return Sent(message.id, message.time)
         room = self._joined_room(session, command.room)
         message = self._message(person, clean(command.text), room=room.name)
-        self._introduce(person.shown, room)
+        self._send_pending_join(person.shown, room)
         room.remember(message)
         self.publish(message, room_channel(room.name), skip=None if session.echo else session)
         return Sent(message.id, message.time)
 
     async def _tell(self, session: Session, command: Tell) -> Sent:
-        person = self._speaker(session)
+        person = self._rate_limited_person(session)
         recipient = self._recipient(command.to_user)
         message = self._message(person, clean(command.text), to_user=recipient.shown)
-        self._introduce(person.shown)
+        self._send_pending_join(person.shown)
         self.publish(message, user_channel(recipient.key))
         if person is not recipient:
             self.publish(message, user_channel(person.key), skip=session)
         return Sent(message.id, message.time)
 
     async def _type(self, session: Session, command: Type) -> None:
-        person, channel, hint = self._person(session), EVERYONE, {}
+        person = self._person(session)
         if command.to_user is not None:
             recipient = self._recipient(command.to_user)
-            channel, hint = user_channel(recipient.key), {"to_user": recipient.shown}
+            channel, hint = user_channel(recipient.key), Typing(person.shown, to_user=recipient.shown)
         elif command.room is not None:
             room = self._joined_room(session, command.room)
-            channel, hint = room_channel(room.name), {"room": room.name}
-        if session.hints is None:
-            session.hints = TokenBucket(HINT_RATE, HINT_BURST)
-        if session.hints.take(self._clock.time()):
-            self.publish(Typing(person.shown, **hint), channel, skip=session)
-
-    def _recipient(self, name: str) -> Person:
-        if person := self.people.find(names.key(name)):
-            return person
-        raise NoSuchUser
+            channel, hint = room_channel(room.name), Typing(person.shown, room=room.name)
+        else:
+            channel, hint = EVERYONE, Typing(person.shown)
+        if session.typing_limit is None:
+            session.typing_limit = TokenBucket(TYPING_RATE, TYPING_BURST)
+        if session.typing_limit.take(self._clock.time()):
+            self.publish(hint, channel, skip=session)
 
     def publish(self, event: Event, channel: str, skip: Session | None = None) -> None:
-        """Send an event of this process to a channel: here at once, and to the other processes that listen to it."""
+        """Send an event to all who listen to a channel, except `skip`: first to those of this process."""
         self.dispatch(event, channel, skip)
         self._backplane.publish(event, channel)
 
     def dispatch(self, event: Event, channel: str, skip: Session | None = None) -> None:
-        """Hand an event to the sessions of this process that hear the channel."""
+        """Send an event to the connections of this process that listen to a channel, except `skip`."""
         if (audience := self._audience(channel)) is not None:
             audience.send(event, skip)
 
@@ -278,11 +237,13 @@ class Hub:
         if channel == EVERYONE:
             return self.everyone
         kind, _, key = channel.partition(":")
-        if kind == "room":
-            room = self.rooms.get(key)
-            return room and room.sessions
-        person = self.people.find(key)
-        return person and person.sessions
+        place = self.rooms.get(key) if kind == "room" else self.people.find(key)
+        return None if place is None else place.sessions
+
+    def _recipient(self, name: str) -> Person:
+        if person := self.people.find(names.key(name)):
+            return person
+        raise NoSuchUser
 
     def _message(self, person: Person, text: str, room: str | None = None, to_user: str | None = None) -> ChatMessage:
         self.messages["room" if room else "user" if to_user else "everyone"] += 1
@@ -292,116 +253,108 @@ class Hub:
     # Rooms.
 
     async def _join(self, session: Session, command: Join) -> Joined:
-        person = self._speaker(session)
-        name = self._group(person, command.room)
+        person = self._rate_limited_person(session)
+        name = find_room_name(command.room, self._groups_of(person))
+        if name is None:
+            raise NotAMember
         room = self.rooms.get(name) or self.rooms.setdefault(name, self._new_room(name))
         await self._backplane.enter(room)
         if session.person is not person:
-            raise LoginRequired
+            raise LoginRequired  # the connection ended, or changed its name, in the meantime
         if name not in session.rooms:
             session.rooms[name] = room
-            room.enter(session, person.shown)
+            room.add(session, person.shown)
             self._backplane.occupants(room)
-        room.presence.up_to_date(session)
+        room.presence.record_state_sent(session)
         return Joined(name, room.members(), room.history)
 
     async def _part(self, session: Session, command: Part) -> None:
-        self._person(session)
-        self._leave_room(session, self._joined_room(session, command.room))
+        self._leave_room(session, self._person(session), self._joined_room(session, command.room))
+
+    def _leave_room(self, session: Session, person: Person, room: Room) -> None:
+        del session.rooms[room.name]
+        room.remove(session, person.shown)
+        self._backplane.occupants(room)
 
     def _new_room(self, name: str) -> Room:
         def schedule() -> None:
-            self._clock.call_later(GATHERING, lambda: room.presence.tell(room.sessions))
+            self._clock.call_later(PRESENCE_DELAY, lambda: room.presence.send_diff(room.sessions))
         room = Room(name, self._history, PresenceTracker(schedule, name))
         return room
 
-    def _leave_room(self, session: Session, room: Room) -> None:
-        del session.rooms[room.name]
-        room.leave(session, session.person.shown)
-        self._backplane.occupants(room)
-
-    def _groups(self, person: Person) -> tuple[str, ...]:
+    def _groups_of(self, person: Person) -> tuple[str, ...]:
+        """Return the rooms that a person is a member of; a guest has none."""
         account = self.accounts.find(person.key) if person.authenticated else None
         return account.rooms if account else ()
 
-    def _group(self, person: Person, wanted: str) -> str:
-        """The room's own spelling. Raises NotAMember, also for a room that does not exist."""
-        if (name := meant(wanted, self._groups(person))) is None:
-            raise NotAMember
-        return name
-
     @staticmethod
-    def _joined_room(session: Session, wanted: str) -> Room:
-        if (name := meant(wanted, session.rooms)) is None:
+    def _joined_room(session: Session, typed: str) -> Room:
+        if (name := find_room_name(typed, session.rooms)) is None:
             raise NotInRoom
         return session.rooms[name]
 
     # Presence.
 
-    def tell_presence(self) -> None:
-        """Tell everybody who came and who left since this was last done."""
-        self.people.presence.tell(self.everyone)
+    def _schedule_presence(self) -> None:
+        self._clock.call_later(PRESENCE_DELAY, self._send_presence)
 
-    def _introduce(self, shown: str, room: Room | None = None) -> None:
-        """Whoever speaks is introduced before his first word is heard."""
-        if self.people.presence.has_joined(shown):
-            self.tell_presence()
-        if room and room.presence.has_joined(shown):
-            room.presence.tell(room.sessions)
+    def _send_presence(self) -> None:
+        self.people.presence.send_diff(self.everyone)
 
-    # What other processes say (called by the backplane).
+    def _send_pending_join(self, shown: str, room: Room | None = None) -> None:
+        """Send presence at once if it includes the join of this sender, so that it arrives before their message."""
+        if self.people.presence.has_pending_join(shown):
+            self._send_presence()
+        if room and room.presence.has_pending_join(shown):
+            room.presence.send_diff(room.sessions)
+
+    # What happens in other processes, reported by the backplane.
 
     def remote_joined(self, node: str, name: names.Name, authenticated: bool) -> None:
-        """Somebody has connected to another node, or writes his name in another way there."""
+        """Somebody connected to another process, or changed the spelling of their name there."""
         person = self.people.find(name.key)
         if person and person.authenticated != authenticated:
             if not authenticated:
-                return  # that node does not know yet that the name is an account's
-            self._displace(person)
+                return  # that process has not yet been told that the name belongs to an account
+            self._disconnect_guest(person)
             person = None
         if person is None:
-            person = Person(name, authenticated, TokenBucket(self._message_rate, 2 * self._message_rate))
+            person = self._new_person(name, authenticated)
         elif person.name.text != name.text:
             self.people.rename(person, name)
         self.people.add_node(person, node)
 
     def remote_left(self, node: str, key: str) -> None:
-        """Somebody has no connection to that node any more."""
+        """The last connection of a person to another process has ended."""
         if person := self.people.find(key):
             self.people.remove_node(person, node)
 
     def remote_event(self, event: Event, channel: str) -> None:
-        """Something was said on another node."""
+        """An event was published in another process."""
         if isinstance(event, ChatMessage):
-            self._ids.heard(event.id)
+            self._ids.observe(event.id)
             room = self.rooms.get(event.room) if event.room is not None else None
-            if room and not room.recall((event,)):
-                return  # whoever is in the room has had it with the history
-            self._introduce(event.from_user, room)
+            if room and not room.merge_history((event,)):
+                return  # it was in the history that everybody in the room has received
+            self._send_pending_join(event.from_user, room)
         self.dispatch(event, channel)
 
-    def recall(self, room: Room, messages: Iterable[ChatMessage], deliver: bool) -> None:
-        """Take over what was said elsewhere; with `deliver`, those in the room hear what they have missed."""
-        for message in room.recall(messages):
-            self._ids.heard(message.id)
+    def merge_history(self, room: Room, messages: Iterable[ChatMessage], deliver: bool) -> None:
+        """Merge a history that other processes kept; with `deliver`, send the new messages to those in the room."""
+        for message in room.merge_history(messages):
+            self._ids.observe(message.id)
             if deliver:
                 self.dispatch(message, room_channel(room.name))
 
     def evict(self, key: str, notice: Notice) -> None:
-        """Somebody else took this name while we were cut off: our connections of that name give way."""
+        """Disconnect all connections of a person to this process, after a notice that says why."""
         if person := self.people.find(key):
             for session in [session for session in self.sessions if session.person is person]:
                 session.send(notice)
                 self.close(session)
                 session.outlet.close("")
 
-    def _displace(self, guest: Person) -> None:
-        """The guest's name has become an account's: he gives way, here and in what we know of other nodes."""
-        self.evict(guest.key, Notice(NameTaken.code, "This name belongs to an account now."))
-        for node in list(guest.nodes):
-            self.people.remove_node(guest, node)
-
-    # What every command starts with.
+    # What every command begins with.
 
     @staticmethod
     def _person(session: Session) -> Person:
@@ -409,7 +362,7 @@ class Hub:
             raise LoginRequired
         return session.person
 
-    def _speaker(self, session: Session) -> Person:
+    def _rate_limited_person(self, session: Session) -> Person:
         person = self._person(session)
         if not person.bucket.take(self._clock.time()):
             raise SlowDown

@@ -1,4 +1,4 @@
-"""Message ids: a hybrid logical clock, so that ids sort in the order of sending."""
+"""Message ids that sort in the order of sending: a hybrid logical clock (Kulkarni et al., 2014)."""
 
 import secrets
 import time
@@ -6,25 +6,29 @@ from collections.abc import Callable
 from contextlib import suppress
 
 
-class Ids:
-    """Calling it gives the next `(id, time)`; time in ms since the Unix epoch.
+class IdGenerator:
+    """Makes message ids; the `webchat.chat.ports.Ids` of a hub.
 
-    An id is 24 hexadecimal digits: 48 bits of milliseconds, 16 of a counter, 32 that tell processes apart. It sorts as
-    text. Ids of one process always grow, also when the machine's clock is set back; `time` is what the clock says.
+    An id has 24 hexadecimal digits: 48 bits of milliseconds, 16 of a counter, 32 that differ between processes. It
+    sorts as text. The ids of one process always increase, even when the machine's clock is set back.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time, node: str | None = None):
-        """`clock` gives seconds since the epoch; `node` is 8 hexadecimal digits, random by default."""
+        """`clock` returns seconds since the Unix epoch; `node` is 8 hexadecimal digits, random by default."""
         self._clock = clock
         self._node = node or secrets.token_hex(4)
         self._last = 0
 
     def __call__(self) -> tuple[str, int]:
+        """Return the next id, and the time in ms since the Unix epoch as the clock tells it."""
         now = int(self._clock() * 1000)
         self._last = max(self._last + 1, now << 16)
         return f"{self._last:016x}{self._node}", now
 
-    def heard(self, id: str) -> None:
-        """An id of another process: ours that follow sort after it, whatever the two machines' clocks say."""
+    def observe(self, id: str) -> None:
+        """Note an id of another process: later ids made here sort after it, even if that machine's clock is ahead.
+
+        What is not an id is ignored.
+        """
         with suppress(ValueError):
             self._last = max(self._last, int(id[:16], 16))

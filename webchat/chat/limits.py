@@ -1,20 +1,23 @@
-"""Flood limits. They keep no timers: what time has made up for is reckoned when somebody asks."""
+"""Rate limits. They need no timers: tokens and expiry are worked out from the time of each call."""
 
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 
 LOGIN_TIME = 10.0
-"""Seconds that a program has for its login."""
+"""Seconds that a program has to log in."""
 
 TYPED_LOGIN_TIME = 60.0
-"""Seconds without a complete line after which a connection without a name is closed; a person types it by hand."""
+"""Seconds without a complete line after which a TCP connection that has not logged in is closed.
+
+It is longer than `LOGIN_TIME` because people type the name by hand.
+"""
 
 LOGIN_TRIES = 10
 """Refused logins after which a connection is closed."""
 
 
 class TokenBucket:
-    """Lets `burst` things through at once (at least one), and `rate` a second in the long run; rate 0 is no limit."""
+    """Allows `burst` things at once (at least one), and `rate` a second in the long run. Rate 0 means no limit."""
 
     __slots__ = ("_burst", "_rate", "_tokens", "_updated")
 
@@ -25,7 +28,7 @@ class TokenBucket:
         self._updated = float("-inf")
 
     def take(self, now: float) -> bool:
-        """Whether one more thing may pass at `now` (seconds, any origin)."""
+        """Take a token, and return whether there was one. `now` is the time in seconds, from any origin."""
         if not self._rate:
             return True
         if now > self._updated:
@@ -38,9 +41,9 @@ class TokenBucket:
 
 
 class SlidingWindow:
-    """Counts what happened lately to each of many: `limit` times in `seconds` is full.
+    """Counts recent events for many keys: a key with `limit` events in the last `seconds` is full.
 
-    It remembers at most `capacity` of them, those that something last happened to.
+    It holds at most `capacity` keys: those with the latest events. Times are in seconds, from any origin.
     """
 
     def __init__(self, limit: int, seconds: float, capacity: int = 10_000):
@@ -49,17 +52,17 @@ class SlidingWindow:
         self._capacity = capacity
         self._times: OrderedDict[Hashable, deque[float]] = OrderedDict()
 
-    def add(self, who: Hashable, now: float) -> None:
-        """It has happened once more."""
-        self._times.setdefault(who, deque(maxlen=self._limit)).append(now)
-        self._times.move_to_end(who)
-        while len(self._times) > self._capacity or self._is_over(self._oldest()[-1], now):
+    def add(self, key: Hashable, now: float) -> None:
+        """Count one event."""
+        self._times.setdefault(key, deque(maxlen=self._limit)).append(now)
+        self._times.move_to_end(key)
+        while len(self._times) > self._capacity or self._has_expired(self._oldest()[-1], now):
             self._times.popitem(last=False)
 
-    def is_full(self, who: Hashable, now: float) -> bool:
-        """Whether it has happened `limit` times in the last `seconds`."""
-        times = self._times.get(who, ())
-        return len(times) == self._limit and not self._is_over(times[0], now)
+    def is_full(self, key: Hashable, now: float) -> bool:
+        """Return whether `limit` events were counted in the last `seconds`."""
+        times = self._times.get(key)
+        return times is not None and len(times) == self._limit and not self._has_expired(times[0], now)
 
     def __len__(self) -> int:
         return len(self._times)
@@ -67,5 +70,5 @@ class SlidingWindow:
     def _oldest(self) -> deque[float]:
         return next(iter(self._times.values()))
 
-    def _is_over(self, time: float, now: float) -> bool:
+    def _has_expired(self, time: float, now: float) -> bool:
         return now - time >= self._seconds

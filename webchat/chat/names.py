@@ -1,50 +1,62 @@
-"""Names of people and of rooms: what they may be, and which of them are the same.
+"""Names of people and of rooms: how they are normalised, which are refused, and which of them clash.
 
-A name goes through these steps: the Nickname profile of PRECIS, case preserved (RFC 8266, NFKC included) → asterisks
-of every kind out, because an asterisk marks an account → both again until nothing changes → what is left is checked.
-PRECIS's freeform class lets symbols be names, emoji among them; what it takes for invisible (variation selectors,
-joiners, fillers) it refuses, and so do we, also where it has exceptions for scripts that use joiners.
+A name is normalised by the Nickname profile of PRECIS with its case preserved (RFC 8266, which includes NFKC). Then
+asterisks of every kind are removed, because an asterisk marks an account. Both steps repeat until nothing changes; the
+result is checked. PRECIS allows symbols in names, emoji included, and refuses invisible characters (variation
+selectors, joiners, fillers). Here joiners are refused even in the scripts for which PRECIS makes an exception.
 """
 
 import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 
 import precis_i18n
 
 from webchat.chat import lookalikes
 from webchat.chat.errors import BadName
 
-LONGEST = 32
-LONGEST_ROOM = 64
-LONGEST_RAW = 256
-"""Characters before normalisation; more are not looked at."""
-MOST_ACCENTS = 4
-"""Nonspacing marks on one letter (Unicode Technical Standard #39, section 5.4); more reach into other lines."""
+MAX_NAME_LENGTH = 32
+"""Characters of a person's name, after normalisation."""
 
-RESERVED = ("ALL", "CLIENTS", "REGISTER", "QUIT", "MSG", "server", "everyone")
-BEGINNINGS = ("#", "/", "@", "-!-", "[private]", "[#")
-"""With these begin commands, and what the line protocol puts before a name."""
+MAX_ROOM_LENGTH = 64
+"""Characters of a room's name, after normalisation."""
 
-FRAMING = frozenset("{}|:<>")
-BARS_AND_BRACKETS = re.compile(r"VERTICAL BAR|VERTICAL LINE|BROKEN BAR|^BOX DRAWINGS .*VERTICAL|(ANGLE|CURLY) BRACKET")
-"""The Unicode names of symbols that look like framing where the confusables have nothing to say of them."""
+MAX_RAW_LENGTH = 256
+"""Characters before normalisation; a longer name is refused without normalising it."""
+
+MAX_ACCENTS = 4
+"""Nonspacing marks on one letter (Unicode Technical Standard #39, section 5.4); more would overlap other lines."""
+
+RESERVED_NAMES = ("ALL", "CLIENTS", "REGISTER", "QUIT", "MSG", "server", "everyone")
+RESERVED_PREFIXES = ("#", "/", "@", "-!-", "[private]", "[#")
+"""Commands, rooms and the server's own lines in the line protocol begin with these."""
+
+DELIMITERS = frozenset("{}|:<>")
+"""The line and brace protocols separate names from text with these."""
+
+DELIMITER_LOOKALIKES = re.compile(
+    r"VERTICAL BAR|VERTICAL LINE|BROKEN BAR|^BOX DRAWINGS .*VERTICAL|(ANGLE|CURLY) BRACKET")
+"""Matches the Unicode names of symbols that look like a delimiter, but are not in the confusables table."""
+
 ASTERISK = re.compile(r"\bASTERISK|^ASTERISM$|POINTED .*\bSTAR$|^STAR OPERATOR$")
-"""The Unicode names of what passes for an asterisk; an ornamental star such as U+2605 does not."""
+"""Matches the Unicode names of characters that look like an asterisk; an ornamental star such as U+2605 does not."""
 
 LINE_BREAKS = frozenset("\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029")
 BLANK_SYMBOLS = frozenset("\u2800\U0001d159\ufffc\ufffd")
-"""Symbols to Unicode that show nothing: blank Braille, a null note head, stand-ins for what is missing."""
+"""Symbols that show nothing: the blank Braille pattern, the null notehead, and the two replacement characters."""
+
 REFUSED_CATEGORIES = {
-    "Cc": "a control character", "Cf": "which is invisible", "Cs": "half a character", "Co": "of private meaning",
-    "Cn": "of no meaning yet",
+    "Cc": "a control character", "Cf": "which is invisible", "Cs": "half a character", "Co": "a private-use character",
+    "Cn": "an unassigned character",
 }
+"""Unicode's general categories of characters that no name contains, and how an error describes them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name as it is shown, and the key that it shares with all names that clash with it."""
+    """A name as it is shown, and its key: names with the same key clash."""
 
     text: str
     key: str
@@ -52,45 +64,50 @@ class Name:
 
 @lru_cache(2048)
 def parse(raw: str) -> Name:
-    """The name that somebody asks for, 1 to 32 characters once normalised. Raises BadName, with the reason."""
-    text = _checked(_unstarred(_limited(raw, LONGEST)), LONGEST)
+    """Return the name that a person asks for, normalised and checked. Raises BadName with the reason."""
+    _check_raw_length(raw, MAX_NAME_LENGTH)
+    text = _without_asterisks(raw)
+    _check(text, MAX_NAME_LENGTH)
     key = lookalikes.skeleton(text)
-    for word, reserved in _skeletons(RESERVED).items():
+    for word, reserved in _skeletons(RESERVED_NAMES).items():
         if key == reserved:
-            raise BadName(f"The name {word} is the chat's own, and so is what looks like it.")
+            raise BadName(f"The name {word} is reserved, and so are names that look like it.")
     return Name(text, key)
 
 
 def key(raw: str) -> str:
-    """The key of the name that somebody means, asterisks ignored; it need not be a possible name."""
-    return _key(raw[:LONGEST_RAW])
+    """Return the key of a name as somebody typed it, asterisks ignored. The text need not be a possible name."""
+    return _key(raw[:MAX_RAW_LENGTH])
 
 
 def parse_room(raw: str) -> str:
-    """A room's name as it is shown, 1 to 64 characters once normalised. Raises BadName, with the reason."""
-    return _checked(_normalised(_limited(raw, LONGEST_ROOM)), LONGEST_ROOM)
+    """Return the name of a room, normalised and checked. Raises BadName with the reason."""
+    _check_raw_length(raw, MAX_ROOM_LENGTH)
+    text = _normalised(raw)
+    _check(text, MAX_ROOM_LENGTH)
+    return text
 
 
 @lru_cache(2048)
 def _key(raw: str) -> str:
-    return lookalikes.skeleton(_unstarred(raw))
+    return lookalikes.skeleton(_without_asterisks(raw))
 
 
-def _limited(raw: str, longest: int) -> str:
-    if len(raw) > LONGEST_RAW:
-        raise BadName(f"A name has at most {longest} characters, and this one has {len(raw):,}.")
-    return raw
+def _check_raw_length(raw: str, max_length: int) -> None:
+    if len(raw) > MAX_RAW_LENGTH:
+        raise BadName(f"A name has at most {max_length} characters, and this one has {len(raw):,}.")
 
 
 def _normalised(raw: str) -> str:
-    """The mappings of RFC 8266, section 2.1; to ASCII they do no more than make its spaces single."""
+    """Apply the mappings of RFC 8266, section 2.1. In ASCII they only strip spaces and make them single."""
     if raw.isascii():
         return re.sub("  +", " ", raw.strip(" "))
-    return _profile().apply_five_rules(raw)
+    normalised: str = _nickname_profile().apply_five_rules(raw)
+    return normalised
 
 
-def _unstarred(raw: str) -> str:
-    """Normalised, without asterisks: taking one out may bring together what then has to be normalised again."""
+def _without_asterisks(raw: str) -> str:
+    """Normalise and remove asterisks, repeatedly: characters that an asterisk kept apart may compose after that."""
     while (text := "".join(char for char in _normalised(raw) if not _is_asterisk(char))) != raw:
         raw = text
     return raw
@@ -101,59 +118,69 @@ def _is_asterisk(char: str) -> bool:
     return lookalikes.skeleton(char) == "*" or bool(ASTERISK.search(unicodedata.name(char, "")))
 
 
-def _checked(text: str, longest: int) -> str:
+def _check(text: str, max_length: int) -> None:
+    """Check a normalised name. Raises BadName with the reason."""
     if not text:
         raise BadName("A name needs something other than spaces and asterisks.")
     for char in text:
-        if reason := _refusal(char):
+        if reason := _refusal_reason(char):
             raise BadName(f"A name cannot contain {reason}.")
     if not text.isascii():
-        _check_script(text)
-    if len(text) > longest:
-        raise BadName(f"A name has at most {longest} characters, and this one has {len(text)}.")
-    looks = lookalikes.mark(text[0]) + lookalikes.skeleton(text[1:])
-    for beginning, look in _skeletons(BEGINNINGS).items():
-        if looks.startswith(look):
-            raise BadName(f"A name cannot begin with {beginning} or what looks like it.")
-    return text
+        _check_precis(text)
+        _check_accents(text)
+    if len(text) > max_length:
+        raise BadName(f"A name has at most {max_length} characters, and this one has {len(text)}.")
+    skeleton = lookalikes.symbol_skeleton(text[0]) + lookalikes.skeleton(text[1:])
+    for prefix, reserved in _skeletons(RESERVED_PREFIXES).items():
+        if skeleton.startswith(reserved):
+            raise BadName(f"A name cannot begin with {prefix} or something that looks like it.")
 
 
 @lru_cache(4096)
-def _refusal(char: str) -> str:
-    """The character and what is wrong with it; empty when nothing is."""
-    if char in FRAMING:
-        return f"{char} ({_spelled(char)})"
+def _refusal_reason(char: str) -> str:
+    """Return the character and why no name contains it; empty when it is allowed."""
+    if char in DELIMITERS:
+        return f"{char} ({_describe(char)})"
     if char in LINE_BREAKS:
-        return f"{_spelled(char)}, a line break"
-    if wrong := REFUSED_CATEGORIES.get(unicodedata.category(char)):
-        return f"{_spelled(char)}, {wrong}"
+        return f"{_describe(char)}, a line break"
+    if reason := REFUSED_CATEGORIES.get(unicodedata.category(char)):
+        return f"{_describe(char)}, {reason}"
     if char in BLANK_SYMBOLS:
-        return f"{_spelled(char)}, which shows nothing"
-    look = lookalikes.mark(char)
-    like_framing = look != char and (set(look) == {lookalikes.skeleton("|")} or not FRAMING.isdisjoint(look))
-    if like_framing or unicodedata.category(char)[0] in "PS" and BARS_AND_BRACKETS.search(unicodedata.name(char, "")):
-        return f"{_spelled(char)}, which looks like a part of the protocol"
+        return f"{_describe(char)}, which shows nothing"
+    if _looks_like_delimiter(char):
+        return f"{_describe(char)}, which looks like a part of the protocol"
     return ""
 
 
-def _check_script(text: str) -> None:
-    """What only text beyond ASCII can be wrong in: PRECIS's classes and contexts, and accents without a letter."""
+def _looks_like_delimiter(char: str) -> bool:
+    skeleton = lookalikes.symbol_skeleton(char)
+    if skeleton != char and (set(skeleton) == {lookalikes.skeleton("|")} or not DELIMITERS.isdisjoint(skeleton)):
+        return True
+    is_symbol = unicodedata.category(char)[0] in "PS"
+    return is_symbol and DELIMITER_LOOKALIKES.search(unicodedata.name(char, "")) is not None
+
+
+def _check_precis(text: str) -> None:
+    """Check the character classes and the contextual rules of PRECIS."""
     try:
-        _profile().enforce(text)
+        _nickname_profile().enforce(text)
     except UnicodeEncodeError as error:
         char = error.object[error.start]
-        why = "which is invisible" if "ignorable" in error.reason else "at least not there"
-        raise BadName(f"A name cannot contain {_spelled(char)}, {why}.") from error
-    accents = MOST_ACCENTS  # so that none may come first
+        reason = "which is invisible" if "ignorable" in error.reason else "which is not allowed at this place"
+        raise BadName(f"A name cannot contain {_describe(char)}, {reason}.") from error
+
+
+def _check_accents(text: str) -> None:
+    accents = MAX_ACCENTS  # so that the first character cannot be an accent
     for char in text:
         accents = accents + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
-        if accents > MOST_ACCENTS:
-            raise BadName(f"A name cannot contain {_spelled(char)}, an accent, without a letter under it, "
-                          f"or after {MOST_ACCENTS} others.")
+        if accents > MAX_ACCENTS:
+            raise BadName(f"A name cannot contain {_describe(char)}, an accent, without a letter under it "
+                          f"or after {MAX_ACCENTS} others.")
 
 
-def _spelled(char: str) -> str:
-    """In ASCII, because the sentence may end up on a terminal."""
+def _describe(char: str) -> str:
+    """Return the character's code point and name, in ASCII because the sentence may be shown on a terminal."""
     return f"U+{ord(char):04X} {unicodedata.name(char, '')}".rstrip()
 
 
@@ -163,5 +190,5 @@ def _skeletons(words: tuple[str, ...]) -> dict[str, str]:
 
 
 @cache
-def _profile():
+def _nickname_profile() -> Any:  # precis_i18n has no types
     return precis_i18n.get_profile("NicknameCasePreserved")

@@ -1,6 +1,4 @@
-"""Everybody who is in the chat, on this machine and on the others."""
-
-from collections.abc import Iterable
+"""The people in the chat, connected to this process or to others."""
 
 from webchat.chat.audience import Audience, Listener
 from webchat.chat.limits import TokenBucket
@@ -9,17 +7,18 @@ from webchat.chat.presence import PresenceTracker
 
 
 class Person:
-    """Somebody in the chat: one name, with as many connections as he has opened.
+    """Somebody in the chat: one name, with any number of connections.
 
-    `sessions` are the connections to this process, `nodes` the other processes that he is connected to; whoever has
-    neither is gone. `token` proves that a new connection belongs to the one who holds the name.
+    `sessions` are the connections to this process, `nodes` the ids of the other processes that the person is connected
+    to; a person without either has left. `token` proves that another connection belongs to the same person. `bucket`
+    limits the rate of messages.
     """
 
     __slots__ = ("authenticated", "bucket", "name", "nodes", "sessions", "shown", "token")
 
     def __init__(self, name: Name, authenticated: bool, bucket: TokenBucket, token: str = ""):
         self.authenticated = authenticated
-        self.spell(name)
+        self.set_name(name)
         self.bucket = bucket
         self.token = token
         self.sessions = Audience()
@@ -29,81 +28,76 @@ class Person:
     def key(self) -> str:
         return self.name.key
 
-    def spell(self, name: Name) -> None:
-        """Show this name; an account's carries an asterisk, which nobody else's can."""
+    def set_name(self, name: Name) -> None:
+        """Show this name. An account's name is shown with an asterisk, which no guest's name can contain."""
         self.name = name
         self.shown = name.text + "*" if self.authenticated else name.text
 
 
 class People:
-    """The people who are here, by the key of their names, and what changed among them."""
+    """Everybody in the chat, by the key of their names; joins and leaves are recorded in `presence`."""
 
     def __init__(self, presence: PresenceTracker):
         self.presence = presence
         self._by_key: dict[str, Person] = {}
-        self._names: dict[str, str] = {}  # shown, by key: a newcomer's welcome has them all
-        self._shown: tuple[str, ...] | None = ()
+        self._names: dict[str, str] = {}  # the shown names by key: a list of all is made at each login
+        self._shown: tuple[str, ...] | None = ()  # None: a name has changed since it was last made
 
     def find(self, key: str) -> Person | None:
         return self._by_key.get(key)
 
     def shown(self) -> tuple[str, ...]:
-        """Everybody's shown name, in the order of arrival."""
+        """Return the shown names of everybody, in the order of their arrival."""
         if self._shown is None:
             self._shown = tuple(self._names.values())
         return self._shown
 
-    def add(self, person: Person, connection: Listener) -> None:
-        """Add a connection to this process; the person is here from the first one on."""
-        self._arrive(person)
-        person.sessions.add(connection)
+    def add_session(self, person: Person, session: Listener) -> None:
+        """Add a connection to this process. A person's first connection is their join."""
+        self._add(person)
+        person.sessions.add(session)
 
-    def remove(self, person: Person, connection: Listener) -> None:
-        """Remove a connection; drop the person after the last one."""
-        person.sessions.discard(connection)
-        self._drop_if_gone(person)
+    def remove_session(self, person: Person, session: Listener) -> None:
+        """Remove a connection to this process; drop the person after the last one."""
+        person.sessions.discard(session)
+        self.presence.forget(session)
+        self._drop_if_disconnected(person)
 
     def add_node(self, person: Person, node: str) -> None:
-        """The person is connected to another process, the node of that id."""
-        self._arrive(person)
+        """Note that the person is connected to the process with this id. A first connection is their join."""
+        self._add(person)
         person.nodes.add(node)
 
     def remove_node(self, person: Person, node: str) -> None:
-        """The person is not connected to that node any more."""
+        """Note that the person is no longer connected to that process; drop the person after the last one."""
         person.nodes.discard(node)
-        self._drop_if_gone(person)
-
-    def _arrive(self, person: Person) -> None:
-        if person.key not in self._by_key:
-            self._by_key[person.key] = person
-            self._names[person.key] = person.shown
-            self._changed(joined=person.shown)
-
-    def _drop_if_gone(self, person: Person) -> None:
-        if not person.sessions and not person.nodes and self._by_key.get(person.key) is person:
-            del self._by_key[person.key], self._names[person.key]
-            self._changed(left=person.shown)
+        self._drop_if_disconnected(person)
 
     def rename(self, person: Person, name: Name) -> None:
-        """He shows the same name in another spelling."""
+        """Show a person's name in another spelling, with the same key."""
         before = person.shown
-        person.spell(name)
+        person.set_name(name)
         self._names[person.key] = person.shown
-        self._changed(joined=person.shown, left=before)
+        self._shown = None
+        self.presence.record_leave(before)
+        self.presence.record_join(person.shown)
 
-    def on(self, node: str) -> Iterable[Person]:
-        """Those who are connected to that node."""
+    def on_node(self, node: str) -> list[Person]:
+        """Return the people who are connected to the process with this id."""
         return [person for person in self._by_key.values() if node in person.nodes]
-
-    def __iter__(self):
-        return iter(self._by_key.values())
 
     def __len__(self) -> int:
         return len(self._by_key)
 
-    def _changed(self, joined: str | None = None, left: str | None = None) -> None:
-        self._shown = None
-        if left is not None:
-            self.presence.left(left)
-        if joined is not None:
-            self.presence.joined(joined)
+    def _add(self, person: Person) -> None:
+        if person.key not in self._by_key:
+            self._by_key[person.key] = person
+            self._names[person.key] = person.shown
+            self._shown = None
+            self.presence.record_join(person.shown)
+
+    def _drop_if_disconnected(self, person: Person) -> None:
+        if not person.sessions and not person.nodes and self._by_key.get(person.key) is person:
+            del self._by_key[person.key], self._names[person.key]
+            self._shown = None
+            self.presence.record_leave(person.shown)

@@ -1,87 +1,89 @@
-"""Comings and goings in one place, gathered and then told as differences."""
+"""Presence: who joined and who left, collected for a moment and then sent as one diff.
 
-from collections.abc import Callable, Iterator
+Presence is sent as a full state once, in a welcome or in the receipt of a join, and as diffs afterwards. Sending the
+full list to everyone at each login would cost N² bytes. The terms are those of Phoenix.Presence.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 from webchat.chat.audience import Audience, Listener
 from webchat.chat.events import Presence
 
 
-class PresenceTracker:
-    """Who came and who left since it was last told, in the chat (`room` None) or in one room.
+class PresenceChange(NamedTuple):
+    """A shown name joined, or left."""
 
-    Presence travels as state once, with the welcome or the receipt of a join, and as differences afterwards; those of
-    a tenth of a second go together, because a list to everyone at each login costs N² bytes. Somebody who came in the
-    meantime is told only what changed after, since the state that he was given held the rest already.
+    name: str
+    joined: bool
+
+
+class PresenceTracker:
+    """Collects the joins and leaves of the chat (`room` is None) or of one room until `send_diff` sends them.
+
+    A listener that was sent the full state while changes were pending receives only the changes after that.
     """
 
-    __slots__ = ("_log", "_newcomers", "_room", "_schedule")
+    __slots__ = ("_pending", "_room", "_schedule", "_seen")
 
     def __init__(self, schedule: Callable[[], None], room: str | None = None):
-        """`schedule` is called at the first change after a `tell`; it has `tell` called a little later."""
+        """`schedule` is called at the first change after a diff; it has to arrange the next call of `send_diff`."""
         self._schedule = schedule
         self._room = room
-        self._log: list[tuple[str, bool]] = []
-        self._newcomers: dict[Listener, int] = {}
+        self._pending: list[PresenceChange] = []
+        self._seen: dict[Listener, int] = {}  # how many pending changes the state that it was sent includes
 
-    def joined(self, name: str) -> None:
-        self._record(name, True)
+    def record_join(self, name: str) -> None:
+        self._record(PresenceChange(name, joined=True))
 
-    def left(self, name: str) -> None:
-        self._record(name, False)
+    def record_leave(self, name: str) -> None:
+        self._record(PresenceChange(name, joined=False))
 
-    def up_to_date(self, session: Listener) -> None:
-        """This session has just been given the whole state."""
-        if self._log:
-            self._newcomers[session] = len(self._log)
+    def record_state_sent(self, listener: Listener) -> None:
+        """Note that this listener has just been sent the full state."""
+        if self._pending:
+            self._seen[listener] = len(self._pending)
+
+    def forget(self, listener: Listener) -> None:
+        """Drop what is known of a listener that has left."""
+        self._seen.pop(listener, None)
 
     @property
     def pending(self) -> bool:
-        """Whether something changed that has not been told."""
-        return bool(self._log)
+        """Whether there are changes that have not been sent."""
+        return bool(self._pending)
 
-    def has_joined(self, name: str) -> bool:
-        """Whether this name has come without anybody having been told yet."""
-        return self.pending and (name, True) in self._log
+    def has_pending_join(self, name: str) -> bool:
+        """Return whether this name joined since the last diff was sent."""
+        return self.pending and PresenceChange(name, joined=True) in self._pending
 
-    def forget(self, session: Listener) -> None:
-        """This session is gone."""
-        self._newcomers.pop(session, None)
+    def send_diff(self, audience: Audience) -> None:
+        """Send each listener in the audience the changes that it has not been told."""
+        changes, self._pending = self._pending, []
+        seen, self._seen = self._seen, {}
+        for listener in seen:
+            audience.discard(listener)
+        if diff := self._diff(changes):
+            audience.send(diff)
+        for listener, count in seen.items():
+            audience.add(listener)
+            if diff := self._diff(changes[count:]):
+                listener.send(diff)
 
-    def tell(self, audience: Audience) -> None:
-        """Tell everybody in the audience what changed since he was last told."""
-        log, newcomers = self._log, self._newcomers
-        if not log:
-            return
-        self._log, self._newcomers = [], {}
-        if not newcomers:
-            self._tell(audience, log)
-            return
-        for session in newcomers:
-            audience.discard(session)
-        self._tell(audience, log)
-        for session, since in newcomers.items():
-            audience.add(session)
-            for event in self._difference(log[since:]):
-                session.send(event)
-
-    def _record(self, name: str, here: bool) -> None:
-        if not self._log:
+    def _record(self, change: PresenceChange) -> None:
+        if not self._pending:
             self._schedule()
-        self._log.append((name, here))
+        self._pending.append(change)
 
-    def _tell(self, audience: Audience, log: list[tuple[str, bool]]) -> None:
-        for event in self._difference(log):
-            audience.send(event)
-
-    def _difference(self, log: list[tuple[str, bool]]) -> Iterator[Presence]:
-        """At most one event: somebody who came and left again, or left and came back, did not change."""
+    def _diff(self, changes: list[PresenceChange]) -> Presence | None:
+        """Return the net difference; None when nothing is left of it, as after a join and a leave of one name."""
         net: dict[str, bool] = {}
-        for name, here in log:
-            if net.get(name, here) == here:
-                net[name] = here
+        for name, joined in changes:
+            if net.get(name, joined) == joined:
+                net[name] = joined
             else:
                 del net[name]
-        if net:
-            joined = tuple(name for name, here in net.items() if here)
-            left = tuple(name for name, here in net.items() if not here)
-            yield Presence(joined, left, self._room)
+        if not net:
+            return None
+        return Presence(tuple(name for name in net if net[name]), tuple(name for name in net if not net[name]),
+                        self._room)

@@ -1,9 +1,6 @@
-"""One connection, as the chat sees it."""
+"""Sessions: what the chat knows of each connection."""
 
-from collections.abc import Callable
-from typing import Any
-
-from webchat.chat.audience import Outlet
+from webchat.chat.audience import Encoder, Outlet
 from webchat.chat.events import Event
 from webchat.chat.limits import TokenBucket
 from webchat.chat.people import Person
@@ -13,13 +10,13 @@ from webchat.chat.room import Room
 class Session:
     """One connection, logged in or not; a `webchat.chat.audience.Listener`.
 
-    With `echo` a message to everyone or to a room comes back to the connection that sent it. `address` is the peer's IP
-    address.
+    With `echo`, a message to everyone or to a room is also sent to the connection that it came from. `address` is the
+    peer's IP address. `person` is None before the login. `rooms` are those that the connection has joined, by name.
     """
 
-    __slots__ = ("address", "closed", "echo", "encode", "hints", "logging_in", "outlet", "person", "rooms")
+    __slots__ = ("address", "closed", "echo", "encode", "logging_in", "outlet", "person", "rooms", "typing_limit")
 
-    def __init__(self, encode: Callable[[Event], Any], outlet: Outlet, address: str, echo: bool = True):
+    def __init__(self, encode: Encoder, outlet: Outlet, address: str, echo: bool = True):
         self.encode = encode
         self.outlet = outlet
         self.address = address
@@ -28,7 +25,7 @@ class Session:
         self.rooms: dict[str, Room] = {}
         self.logging_in = False
         self.closed = False
-        self.hints: TokenBucket | None = None  # made with the first typing hint
+        self.typing_limit: TokenBucket | None = None  # made at the first typing hint: most connections send none
 
     @property
     def username(self) -> str | None:
@@ -37,9 +34,10 @@ class Session:
 
     @property
     def authenticated(self) -> bool:
+        """Whether the person gave the password of an account."""
         return self.person is not None and self.person.authenticated
 
     def send(self, event: Event) -> None:
-        """Tell this connection alone."""
+        """Send an event to this connection alone."""
         if (frame := self.encode(event)) is not None:
             self.outlet.send(frame)

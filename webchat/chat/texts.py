@@ -1,33 +1,36 @@
-"""The text of a message: what is let through, and what is replaced.
+"""The text of messages: which characters are replaced, and which texts are refused.
 
-Content is left as it was typed, not even normalised (NFC): only what could break a line, reach a terminal as an escape
-sequence, or not be sent at all is changed. A paragraph or line separator (U+2029, U+2028) becomes the newline that it
-means, so that the doors that speak in lines put the sender's name before what follows. Bidirectional controls stay:
-their effect ends with the line (Unicode Standard Annex #9, X8), behind the name that every line begins with, and
-languages need them.
+Text stays as it was typed and is not normalised. Only characters that could break a line, reach a terminal as an
+escape sequence, or not be encoded at all are replaced. A line or paragraph separator (U+2028, U+2029) becomes a
+newline, so that gateways for line protocols put the sender's name before the text that follows. Bidirectional controls
+stay, because some languages need them; their effect ends with the line (Unicode Standard Annex #9, rule X8), and the
+sender's name comes before them.
 """
 
 import re
 
 from webchat.chat.errors import Empty, TooLong
 
-LONGEST = 4096
+MAX_TEXT_LENGTH = 4096
 """Characters (Unicode code points)."""
 
 REPLACEMENT = "\ufffd"
 
-LINE_BREAK = re.compile("\r\n|[\u2028\u2029]")
+LINE_SEPARATOR = re.compile("\r\n|[\u2028\u2029]")
 UNSENDABLE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters (C0, C1, DEL) other than newline and tab, and halves of surrogate pairs."""
+"""Control characters (C0, C1, DEL) other than newline and tab, and unpaired surrogates, which UTF-8 cannot encode."""
 
 
 def clean(text: str) -> str:
-    """The text as everybody gets it. Raises Empty when it is blank, TooLong over 4,096 characters."""
+    """Return the text as it will be sent.
+
+    Raises Empty when it is blank, TooLong when it has more than `MAX_TEXT_LENGTH` characters after the replacements.
+    """
     if not text.isprintable():
-        text = LINE_BREAK.sub("\n", text)
+        text = LINE_SEPARATOR.sub("\n", text)
         text = UNSENDABLE.sub(REPLACEMENT, text)
-    if len(text) > LONGEST:
-        raise TooLong(f"A message has at most {LONGEST:,} characters, and this one has {len(text):,}.")
+    if len(text) > MAX_TEXT_LENGTH:
+        raise TooLong(f"A message has at most {MAX_TEXT_LENGTH:,} characters, and this one has {len(text):,}.")
     if not text or text.isspace():
         raise Empty
     return text

@@ -1,1 +1,1 @@
-"""The programs that people run: the terminal client and the desktop window."""
+"""The programs that people chat with: the terminal client and the desktop window."""

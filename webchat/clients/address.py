@@ -1,16 +1,17 @@
-"""Where a chat is reached, as people write it down."""
+"""The address of a chat, as people write it."""
 
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 LINES_PORT = 7007
 
-_WEBSOCKET = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+_WEBSOCKET_SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+_DEFAULT_PORTS = {"ws": 80, "wss": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A host and a port; with a `url`, that of a WebSocket there."""
+    """A host and a port. With a `url` it is the address of a WebSocket, without one that of a plain TCP port."""
 
     host: str
     port: int
@@ -21,39 +22,40 @@ class Address:
 
 
 def parse(text: str, port: int = LINES_PORT) -> Address:
-    """Read `HOST`, `HOST:PORT`, `[::1]:7007` or `tcp://…` as an address of lines, `ws://…`, `wss://…` as a WebSocket.
+    """Read `HOST`, `HOST:PORT`, `[::1]:7007` or `tcp://…` as a TCP address, `ws://…` or `wss://…` as a WebSocket's.
 
-    Where none is given, the port is `port`. The page's own `http://…` leads to the WebSocket beside it.
-    Raises ValueError with a sentence.
+    `port` is used for a TCP address without a port. The URL of the web page, `http://…`, becomes that of the WebSocket
+    on the same server. Raises ValueError with a sentence for people.
     """
     scheme, separator, rest = text.strip().partition("://")
     if not separator:
         scheme, rest = "tcp", scheme
     if scheme == "tcp":
-        parts = _split(f"//{bracketed(rest)}", text)
-        return Address(parts.hostname, _port(parts, text) or port)
-    if scheme not in _WEBSOCKET:
+        host, parts = _split(f"//{bracketed(rest)}", text)
+        return Address(host, _port(parts, text) or port)
+    if scheme not in _WEBSOCKET_SCHEMES:
         raise ValueError(f"{text} is no address of a chat: HOST, HOST:PORT or ws://HOST:PORT/ws.")
-    parts, kind = _split(text.strip(), text), _WEBSOCKET[scheme]
-    given = _port(parts, text)
-    path = parts.path if kind == scheme and parts.path.strip("/") else "/ws"
-    netloc = bracketed(parts.hostname) + (f":{given}" if given else "")
-    return Address(parts.hostname, given or {"ws": 80, "wss": 443}[kind], f"{kind}://{netloc}{path}")
+    host, parts = _split(text.strip(), text)
+    websocket_scheme, given_port = _WEBSOCKET_SCHEMES[scheme], _port(parts, text)
+    path = parts.path if websocket_scheme == scheme and parts.path.strip("/") else "/ws"
+    authority = bracketed(host) + (f":{given_port}" if given_port else "")
+    return Address(host, given_port or _DEFAULT_PORTS[websocket_scheme], f"{websocket_scheme}://{authority}{path}")
 
 
 def bracketed(host: str) -> str:
-    """An IPv6 address in the brackets that a port may follow (RFC 3986, section 3.2.2); any other host as it is."""
+    """An IPv6 address in brackets, so that a port may follow (RFC 3986, section 3.2.2); any other host unchanged."""
     return f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
 
 
-def _split(url: str, text: str) -> SplitResult:
+def _split(url: str, text: str) -> tuple[str, SplitResult]:
+    """The host of a URL, and all its parts. `text` is what the user wrote."""
     try:
         parts = urlsplit(url)
     except ValueError:
         parts = urlsplit("")
     if not parts.hostname or "@" in parts.netloc or any(char.isspace() for char in text.strip()):
         raise ValueError(f"{text!r} names no host.")
-    return parts
+    return parts.hostname, parts
 
 
 def _port(parts: SplitResult, text: str) -> int | None:

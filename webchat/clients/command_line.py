@@ -1,5 +1,6 @@
-"""What the clients' command lines share."""
+"""What the command lines of the clients have in common."""
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -7,11 +8,11 @@ import click
 from webchat.clients.address import LINES_PORT, Address, parse
 
 
-class Command(click.Command):
-    """A command whose wrong usage is told with the usage, and is exit status 2."""
+class ClientCommand(click.Command):
+    """A command that answers wrong usage with its usage line and exit status 2."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """See click; returns the exit status."""
+        """See click. Returns the exit status."""
         try:
             return super().main(*args, **kwargs)
         except click.UsageError as error:
@@ -19,17 +20,13 @@ class Command(click.Command):
             return error.exit_code
 
 
-class AddressType(click.ParamType):
-    """An address as `webchat.clients.address` reads it; `port` is that of an address without one."""
+def address_reader(port: int = LINES_PORT) -> Callable[[click.Context, click.Parameter, str], Address]:
+    """A click callback that turns an argument into an `Address`; `port` is used where the argument has none."""
 
-    name = "address"
-
-    def __init__(self, port: int = LINES_PORT):
-        self._port = port
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        """See click."""
+    def read(context: click.Context, parameter: click.Parameter, text: str) -> Address:
         try:
-            return parse(value, self._port)
+            return parse(text, port)
         except ValueError as error:
-            self.fail(str(error), param, ctx)
+            raise click.BadParameter(str(error), context, parameter) from error
+
+    return read

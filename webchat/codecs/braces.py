@@ -1,253 +1,276 @@
 """`{HEADER}body` over TCP, port 33002: the server's half, and the client's half below it.
 
-What the contract leaves open is settled so:
+The protocol leaves these points open; here they are settled:
 
-- What is typed can start no frame: a `{word}` in a text arrives with a fullwidth brace, `｛word}`, and each line of a
-  text is a frame of its own, `{ALL}Hugo: line`, because a client that prints bodies would show a second line bare.
-- What the server itself says (refusals included) arrives as `{ALL}sentence`, and holds no `: `, so that no client
-  takes its beginning for a sender.
-- An account's owner registers with `{REGISTER}name|password`; no name holds a bar.
-- `{REGISTER}` again takes another name.
+- No text can start a frame: a `{word}` in a text is sent with a fullwidth brace, `｛word}`, and each line of a text is
+  a frame of its own, `{ALL}Hugo: line`, because clients print bodies as they are.
+- Sentences of the server (refusals included) are sent as `{ALL}sentence`. They contain no `: `, so that no client
+  takes their beginning for a sender.
+- The owner of an account registers with `{REGISTER}name|password`; no name contains a bar.
+- A second `{REGISTER}` changes the name.
 """
 
 import codecs
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from webchat.chat.errors import ChatError
 from webchat.chat.events import ChatMessage, Command, Event, Login, Notice, Presence, Say, Tell, Welcome
-from webchat.codecs.stream_input import OtherProtocol, Overlong, is_other_protocol
+from webchat.codecs.commands import ListUsers, Quit
+from webchat.codecs.stream_input import LineSplitter, OtherProtocol, Overlong, ProtocolCheck
 
 FRAME_LIMIT = 16 * 1024
 """Characters of a frame; a text of 4,096 always fits."""
 
-SILENCE = 0.05
-"""Seconds after which what a client without newlines sent is a message."""
+BRACE_IDLE_TIME = 0.05
+"""Seconds of silence after which a message of a client that sends no newlines is complete."""
 
-PATIENCE = 0.5
-"""Seconds that a frame may pause which is plainly not complete: without its newline, from a client that ends its
-messages with one; in the middle of its header, or of a character."""
+UNFINISHED_TIME = 0.5
+"""Seconds of silence after which even a message is taken that does not look complete: one without its newline from a
+client that ends its messages with one, or one that ends inside a header or a character."""
 
 ALL, CLIENTS, REGISTER, QUIT = "ALL", "CLIENTS", "REGISTER", "QUIT"
 KEYWORDS = frozenset({ALL, CLIENTS, REGISTER, QUIT})
 
-_HEADER = re.compile(r"\{([^{}\n]{1,64})\}")
-_BREAKS = re.compile("[\n\u2028\u2029]")
+LONGEST_HEADER = 64
+
+_HEADER = re.compile(rf"\{{([^{{}}\n]{{1,{LONGEST_HEADER}}})\}}")
+_UNFINISHED_HEADER = re.compile(rf"\{{[^{{}}\n]{{0,{LONGEST_HEADER}}}\Z")
+_LINE_BREAK = re.compile("[\n\u2028\u2029]")
 
 
-# The server's half: what a connection sends.
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """`{QUIT}`, or an empty message: goodbye."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stray:
-    """Text with no header before it."""
+# The server's half: what a client sends.
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
-    """`{CLIENTS}`: who is here?"""
+class MissingHeader:
+    """A message that does not begin with a header."""
 
 
-Item = Command | Leave | Who | Overlong | OtherProtocol | Stray
+BraceInput = Command | ListUsers | Quit | Overlong | OtherProtocol | MissingHeader
+"""What a client asks for; an empty message is a `Quit`."""
 
 
 class BraceDecoder:
-    """The bytes of one connection to commands.
+    """Turns the bytes of one connection into commands; a `webchat.codecs.stream_input.StreamDecoder`.
 
-    `is_user(name)` says whether somebody of that name is connected: his `{name}` begins a message even in the middle
-    of another. `ending` is "" until, and unless, the first message ends with a newline; then it is that newline, and
-    the client is answered with the same. `deadline` is the seconds of silence after which `idle()` is to be called, or
-    None.
+    `is_user(name)` says whether somebody of that name is connected: their `{name}` starts a message even in the middle
+    of another. It is asked once for each `{word}`. `limit` is in characters, `idle_time` and `unfinished_time` in
+    seconds.
+
+    `ending` is "" until the first message ends with a newline, and stays so if that ends without one; then it is that
+    newline, and the client is to be answered with the same.
     """
 
-    def __init__(self, is_user: Callable[[str], bool], limit: int = FRAME_LIMIT, silence: float = SILENCE,
-                 patience: float = PATIENCE):
+    def __init__(self, is_user: Callable[[str], bool], limit: int = FRAME_LIMIT, idle_time: float = BRACE_IDLE_TIME,
+                 unfinished_time: float = UNFINISHED_TIME):
         self.ending = ""
         self._is_user = is_user
         self._limit = limit
-        self._silence = silence
-        self._patience = patience
+        self._idle_time = idle_time
+        self._unfinished_time = unfinished_time
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+        self._protocol_check = ProtocolCheck()
         self._buffer = ""
-        self._started = False
+        self._searched = 0  # where in the buffer the search for headers goes on
+        self._has_started = False  # the first message is complete
         self._skipping = False
 
     @property
-    def deadline(self) -> float | None:
-        if not self._buffer and not self._inside_character():
+    def idle_after(self) -> float | None:
+        if not self._buffer and not self._is_inside_character():
             return None
-        complete = _complete(self._buffer) and not self.ending or self._buffer.strip() in ("", f"{{{QUIT}}}")
-        return self._silence if complete and not self._inside_character() else self._patience
+        is_complete = not self.ending and not self._is_inside_header() or self._is_goodbye()
+        return self._idle_time if is_complete and not self._is_inside_character() else self._unfinished_time
 
-    def receive(self, data: bytes) -> list[Item]:
+    def receive(self, data: bytes) -> list[BraceInput]:
         """Take one segment; never raises."""
-        self._buffer += self._utf8.decode(data)
-        if not self._skipping and (unindented := self._buffer.lstrip(" \t")).startswith("{"):
-            self._buffer = unindented  # or the blanks before a header would be an empty message: a goodbye
-        return list(self._frames())
+        if self._protocol_check.receive(data):
+            self._buffer = ""
+            return [OtherProtocol()]
+        self._append(self._utf8.decode(data))
+        return list(self._messages())
 
-    def idle(self) -> list[Item]:
-        """Silence for `deadline` seconds: what is there is a message, unless it is more than one."""
+    def idle(self) -> list[BraceInput]:
+        """Take note of the silence: what has been received is a message."""
         return self.end()
 
-    def end(self) -> list[Item]:
-        """The end of the input ends the last message, too."""
+    def end(self) -> list[BraceInput]:
+        """Take note that the input has ended, and with it the last message."""
         rest = self._buffer + self._utf8.decode(b"", final=True)
-        self._utf8.reset()
-        self._buffer = ""
+        self._keep("")
         skipped, self._skipping = self._skipping, False
         if skipped or not rest:
             return []
-        self._started = True
-        return [_message(rest)]
+        self._start()
+        return [_parse_message(rest)]
 
-    def _inside_character(self) -> bool:
+    def _append(self, text: str) -> None:
+        at_beginning = self._buffer in ("", " ") and not self._skipping
+        self._buffer += text
+        if at_beginning and (without_blanks := self._buffer.lstrip(" \t")) != self._buffer:
+            # Blanks before a header are ignored; without one, a single blank stands for all of them: an empty message.
+            self._buffer = without_blanks if without_blanks.startswith("{") else f" {without_blanks}"
+
+    def _is_inside_character(self) -> bool:
         return bool(self._utf8.getstate()[0])
 
-    def _frames(self) -> Iterator[Item]:
-        if not self._started and is_other_protocol(self._buffer.encode()):
-            self._buffer = ""
-            yield OtherProtocol()
-            return
+    def _is_inside_header(self) -> bool:
+        return _UNFINISHED_HEADER.match(self._buffer) is not None
+
+    def _is_goodbye(self) -> bool:
+        return len(self._buffer) <= LONGEST_HEADER and self._buffer.strip() in ("", f"{{{QUIT}}}")
+
+    def _start(self) -> None:
+        self._has_started = True
+        self._protocol_check.finish()
+
+    def _messages(self) -> Iterator[BraceInput]:
         at = 0
-        for start in self._starts():
-            yield from self._ended(self._buffer[at:start])
-            at = start
-        self._buffer = self._buffer[at:]
-        if self._buffer.endswith("\n") and (self.ending or not self._started):
-            if not self._started:
-                self.ending = "\r\n" if self._buffer.endswith("\r\n") else "\n"
-            frame, self._buffer = self._buffer, ""
-            yield from self._ended(frame)
-        elif len(self._buffer) > self._limit:
-            if not self._skipping:
-                yield Overlong()
+        for match in _HEADER.finditer(self._buffer, self._searched):
+            if self._starts_message(match):
+                yield from self._complete(self._buffer[at : match.start()])
+                at = match.start()
+        rest = self._buffer[at:]
+        if rest.endswith("\n") and (self.ending or not self._has_started):
+            self._keep("")
+            yield from self._complete(rest)
+            return
+        if len(rest) > self._limit and not self._skipping:
             self._skipping = True
-        if self._skipping:
-            self._buffer = self._buffer[-64:]  # a header may have begun
+            yield Overlong()
+        self._keep(rest)
 
-    def _starts(self) -> list[int]:
-        """Where in the buffer, after its beginning, a message begins."""
-        return [match.start() for match in _HEADER.finditer(self._buffer) if match.start() and self._begins(match)]
+    def _keep(self, rest: str) -> None:
+        """Keep this for the next segment, with the search for headers to go on where one may have begun."""
+        unfinished = _UNFINISHED_HEADER.search(rest, max(len(rest) - LONGEST_HEADER - 1, 0))
+        searched = unfinished.start() if unfinished else len(rest)
+        # While an overlong message is skipped, only the next header matters, and whether a newline stands before it.
+        dropped = max(searched - 1, 0) if self._skipping else 0
+        self._buffer, self._searched = rest[dropped:], searched - dropped
 
-    def _begins(self, match: re.Match[str]) -> bool:
-        # After a newline that ends messages any header counts, or what was meant for somebody who has just left would
-        # be said as a part of the message before.
-        ends = self.ending or not self._started
-        after_newline = ends and self._buffer[match.start() - 1] == "\n"
-        return after_newline or match[1] in KEYWORDS or self._is_user(match[1])
+    def _starts_message(self, match: re.Match[str]) -> bool:
+        if match.start() == 0:
+            return False  # this is the header of the present message
+        # After a newline that ends messages every header counts. Otherwise a message to somebody who has just left
+        # would be said as a part of the message before it.
+        newlines_end_messages = self.ending or not self._has_started
+        after_newline = newlines_end_messages and self._buffer[match.start() - 1] == "\n"
+        return bool(after_newline) or match[1] in KEYWORDS or self._is_user(match[1])
 
-    def _ended(self, frame: str) -> Iterator[Item]:
-        """A message that is complete, its newline included if it has one."""
-        if not self._started and frame.endswith("\n"):
-            self.ending = "\r\n" if frame.endswith("\r\n") else "\n"
-        self._started = True
+    def _complete(self, message: str) -> Iterator[BraceInput]:
+        """A whole message, including its newline if it has one."""
+        if not self._has_started and message.endswith("\n"):
+            self.ending = "\r\n" if message.endswith("\r\n") else "\n"
+        self._start()
         if self._skipping:
             self._skipping = False
             return
-        if len(frame) > self._limit:
+        if len(message) > self._limit:
             yield Overlong()
             return
-        body = frame.removesuffix("\n").removesuffix("\r")
-        yield _message(body)
-        if self.ending and body.strip() and body.endswith("\n"):
-            yield Leave()  # a blank line came after it in the same segment
+        body = message.removesuffix("\n").removesuffix("\r")
+        yield _parse_message(body)
+        if self.ending and body.endswith("\n"):
+            yield Quit()  # a blank line followed in the same segment
 
 
-def _complete(buffer: str) -> bool:
-    """Whether this can be a whole message: anything but the beginning of a header."""
-    return not buffer.startswith("{") or "}" in buffer
-
-
-def _message(frame: str) -> Item:
-    text = frame.replace("\r\n", "\n")
+def _parse_message(message: str) -> BraceInput:
+    text = message.replace("\r\n", "\n")
     if not text.strip():
-        return Leave()
+        return Quit()
     match = _HEADER.match(text)
     if match is None:
-        return Stray()
+        return MissingHeader()
     header, body = match[1], text[match.end() :].strip("\n")
-    return _COMMANDS.get(header, lambda body: Tell(header, body))(body)
+    parse = _PARSERS.get(header)
+    return parse(body) if parse else Tell(header, body)
 
 
-def _register(body: str) -> Login:
+def _parse_register(body: str) -> Login:
     name, _, password = body.strip().partition("|")
     return Login(name.strip(), password)
 
 
-_COMMANDS: dict[str, Callable[[str], Item]] = {
-    REGISTER: _register,
+_PARSERS: dict[str, Callable[[str], BraceInput]] = {
+    REGISTER: _parse_register,
     ALL: lambda body: Say(body),
-    QUIT: lambda body: Leave(),
-    CLIENTS: lambda body: Who(),
+    QUIT: lambda body: Quit(),
+    CLIENTS: lambda body: ListUsers(),
 }
 
 
-# The server's half: what a connection hears.
+# The server's half: what a client receives.
 
 
-class Burst(NamedTuple):
-    """What goes out for one event: chunks, each to be a write of its own, and whether the list of people is due."""
+class FrameBatch(NamedTuple):
+    """What is sent for one event: bytes that each have to be a write of their own.
+
+    `roster` says whether the list of people has to follow, because it has changed.
+    """
 
     chunks: tuple[bytes, ...]
     roster: bool = False
 
 
-def encode_bare(event: Event) -> Burst | None:
-    """An event for those who end their messages with nothing; None where this door has nothing to say."""
-    return burst(frames, isinstance(event, Presence)) if (frames := as_frames(event)) else None
+def encode_bare(event: Event) -> FrameBatch | None:
+    """An event for clients that end their messages with nothing; None if this door does not show it."""
+    return _encode(event, "")
 
 
-def encode_lf(event: Event) -> Burst | None:
-    """The same for those who end them with LF."""
-    return burst(frames, isinstance(event, Presence), "\n") if (frames := as_frames(event)) else None
+def encode_lf(event: Event) -> FrameBatch | None:
+    """An event for clients that end their messages with LF; None if this door does not show it."""
+    return _encode(event, "\n")
 
 
-def encode_crlf(event: Event) -> Burst | None:
-    """The same for those who end them with CRLF."""
-    return burst(frames, isinstance(event, Presence), "\r\n") if (frames := as_frames(event)) else None
+def encode_crlf(event: Event) -> FrameBatch | None:
+    """An event for clients that end their messages with CRLF; None if this door does not show it."""
+    return _encode(event, "\r\n")
 
 
-ENCODERS: dict[str, Callable[[Event], Burst | None]] = {"": encode_bare, "\n": encode_lf, "\r\n": encode_crlf}
+BRACE_ENCODERS: dict[str, Callable[[Event], FrameBatch | None]] = {
+    "": encode_bare, "\n": encode_lf, "\r\n": encode_crlf,
+}
+"""For each ending, the encoder of events."""
 
 
-def burst(frames: list[str], roster: bool = False, ending: str = "") -> Burst:
-    """Frames as bytes: together where an ending separates them, each by itself where nothing but time does."""
-    if ending:
-        return Burst(("".join(frame + ending for frame in frames).encode("utf-8", "replace"),), roster)
-    return Burst(tuple(frame.encode("utf-8", "replace") for frame in frames), roster)
+def _encode(event: Event, ending: str) -> FrameBatch | None:
+    frames = as_frames(event)
+    return batch(frames, isinstance(event, Presence), ending) if frames else None
+
+
+def batch(frames: list[str], roster: bool = False, ending: str = "") -> FrameBatch:
+    """Frames as bytes: one chunk if an ending separates them, otherwise a chunk for each."""
+    encoded = [(frame + ending).encode("utf-8", "replace") for frame in frames]
+    return FrameBatch((b"".join(encoded),) if ending else tuple(encoded), roster)
 
 
 def as_frames(event: Event) -> list[str]:
-    """An event as text: no frame, one or more, without their endings."""
-    encoder = _AS_FRAMES.get(type(event))
-    return encoder(event) if encoder else []
+    """An event as text: zero or more frames, without their endings."""
+    formatter = _FORMATTERS.get(type(event))
+    return formatter(event) if formatter else []
 
 
 def sentence(text: str) -> list[str]:
-    """A word from the server itself."""
-    return [_frame(ALL, _unlike_speech(line)) for line in _BREAKS.split(text)]
+    """A sentence from the server, as frames."""
+    return [_frame(ALL, _without_sender(line)) for line in _LINE_BREAK.split(text)]
 
 
-def _unlike_speech(line: str) -> str:
+def _without_sender(line: str) -> str:
     return line.replace(": ", " – ")
 
 
 def roster(names: tuple[str, ...]) -> str:
+    """The list of people who are here, as a frame."""
     return _frame(CLIENTS, "|".join(names))
 
 
 def _chat_message(event: ChatMessage) -> list[str]:
     header = event.to_user or ALL
     mark = f"[#{event.room}] " if event.room else ""
-    return [_frame(header, f"{mark}{event.from_user}: {guarded(line)}") for line in _BREAKS.split(event.text)]
+    return [_frame(header, f"{mark}{event.from_user}: {guarded(line)}") for line in _LINE_BREAK.split(event.text)]
 
 
 def _presence(event: Presence) -> list[str]:
@@ -258,11 +281,16 @@ def _presence(event: Presence) -> list[str]:
     ]
 
 
-_AS_FRAMES: dict[type, Callable] = {
-    ChatMessage: _chat_message,
-    Presence: _presence,
-    Notice: lambda event: sentence(event.message),
-    Welcome: lambda event: [_frame(event.username, f"Welcome, {event.username}!")],
+def _notice(event: Notice) -> list[str]:
+    return sentence(event.message)
+
+
+def _welcome(event: Welcome) -> list[str]:
+    return [_frame(event.username, f"Welcome, {event.username}!")]
+
+
+_FORMATTERS: dict[type, Callable[[Any], list[str]]] = {
+    ChatMessage: _chat_message, Presence: _presence, Notice: _notice, Welcome: _welcome,
 }
 
 
@@ -271,32 +299,32 @@ def _frame(header: str, body: str) -> str:
 
 
 def guarded(text: str) -> str:
-    """The text with no `{word}` in it that could be taken for a header."""
+    """The text with a fullwidth brace in each `{word}`, which a client could take for a header."""
     closing = text.rfind("}")
     return text[:closing].replace("{", "\uff5b") + text[closing:] if closing >= 0 else text
 
 
-# The client's half. It ends its messages with a newline, and so is answered in the same way.
+# The client's half. It ends its messages with LF, so the server ends its own in the same way.
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """The name is ours; `text` is the server's welcome."""
+    """The server has accepted our name; `text` is its welcome."""
 
     name: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Clients:
-    """Who is here, ourselves included."""
+class ClientList:
+    """The people who are here, ourselves included."""
 
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """Somebody said something: to everyone, or (`private`) to us."""
+class ReceivedMessage:
+    """A message to everyone or, with `private`, to us."""
 
     from_user: str
     text: str
@@ -305,77 +333,80 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ServerLine:
-    """A sentence of the server's: who came, who left, what was refused and why."""
+    """A sentence from the server: who joined or left, or why a request was refused."""
 
     text: str
 
 
-Heard = Registered | Clients | Message | ServerLine
+ReceivedFrame = Registered | ClientList | ReceivedMessage | ServerLine
 
-_SPOKEN = re.compile(r"([^:<>{}|]+): (.*)", re.DOTALL)
-_REFUSALS = {_unlike_speech(kind.sentence): kind.code for kind in ChatError.__subclasses__()}
-_CAME_OR_WENT = re.compile(r"(.+) has (?:left the chat\.|joined the chat!)")
+_MESSAGE_BODY = re.compile(r"([^:<>{}|]+): (.*)", re.DOTALL)
+_PRESENCE = re.compile(r"(.+) has (?:left the chat\.|joined the chat!)")
+_CODES = {_without_sender(kind.sentence): kind.code for kind in ChatError.__subclasses__()}
 
 
 def register(name: str, password: str = "") -> bytes:
+    """Ask for a name; with a password, for an account's."""
     return _line(REGISTER, f"{name}|{password}" if password else name)
 
 
 def say(text: str) -> bytes:
-    """To everyone. Each line of the text is a message of its own: a newline ends one."""
+    """Say something to everyone. Each line of the text is a message of its own, because a newline ends a message."""
     return _lines(ALL, text)
 
 
 def tell(name: str, text: str) -> bytes:
-    """To one person, by his shown name."""
+    """Say something to one person, by their shown name; each line of the text is a message of its own."""
     return _lines(name, text)
 
 
-def who() -> bytes:
-    """Ask for the list of people; the answer also tells that the server is still there."""
+def request_users() -> bytes:
+    """Ask for the list of people. The answer also shows that the server has dealt with everything before it."""
     return _line(CLIENTS, "")
 
 
 def quit() -> bytes:
+    """Ask the server to end the connection."""
     return _line(QUIT, "")
 
 
-class BraceListener:
-    """What the server sends to what one hears."""
+class ServerFrameDecoder:
+    """Turns the bytes that a client receives into frames."""
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._splitter = LineSplitter()
 
-    def receive(self, data: bytes) -> list[Heard]:
-        *frames, self._buffer = (self._buffer + data).split(b"\n")
-        return [self._heard(frame.removesuffix(b"\r").decode("utf-8", "replace")) for frame in frames if frame]
-
-    def _heard(self, frame: str) -> Heard:
-        match = _HEADER.match(frame)
-        if match is None:
-            return ServerLine(frame)
-        header, body = match[1], frame[match.end() :]
-        if header == CLIENTS:
-            return Clients(tuple(body.split("|")) if body else ())
-        if header != ALL and body == f"Welcome, {header}!":
-            return Registered(header, body)
-        if spoken := _SPOKEN.fullmatch(body):
-            return Message(spoken[1], spoken[2], private=header != ALL)
-        return ServerLine(body)
+    def receive(self, data: bytes) -> list[ReceivedFrame]:
+        """Take one segment; never raises."""
+        return [_parse_frame(frame.decode("utf-8", "replace")) for frame in self._splitter.receive(data) if frame]
 
 
-def refusal(sentence: str) -> str | None:
-    """The code of a refusal, if this sentence of the server's is one that is always put in the same words."""
-    return _REFUSALS.get(sentence)
+def _parse_frame(frame: str) -> ReceivedFrame:
+    match = _HEADER.match(frame)
+    if match is None:
+        return ServerLine(frame)
+    header, body = match[1], frame[match.end() :]
+    if header == CLIENTS:
+        return ClientList(tuple(body.split("|")) if body else ())
+    if header != ALL and body == f"Welcome, {header}!":
+        return Registered(header, body)
+    if message := _MESSAGE_BODY.fullmatch(body):
+        return ReceivedMessage(message[1], message[2], private=header != ALL)
+    return ServerLine(body)
+
+
+def refusal_code(sentence: str) -> str | None:
+    """The code of a refusal that always has the same words; None for every other sentence of the server."""
+    return _CODES.get(sentence)
 
 
 def is_presence(sentence: str) -> bool:
-    """Whether this sentence of the server's says that somebody came or went."""
-    return _CAME_OR_WENT.fullmatch(sentence) is not None
+    """Whether a sentence of the server says that somebody joined or left."""
+    return _PRESENCE.fullmatch(sentence) is not None
 
 
 def _lines(header: str, text: str) -> bytes:
-    return b"".join(_line(header, guarded(line)) for line in _BREAKS.split(text) if line.strip())
+    return b"".join(_line(header, guarded(line)) for line in _LINE_BREAK.split(text) if line.strip())
 
 
 def _line(header: str, body: str) -> bytes:

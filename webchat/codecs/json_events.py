@@ -1,12 +1,14 @@
 """The JSON vocabulary that Socket.IO clients and plain WebSocket clients share.
 
-Server half: `command` turns a client's event and payload into a command, `payload` an event into its name and payload,
-`acknowledgement` and `refusal` answer requests. Client half: `request` turns a command into an event and payload,
-`event` what came from a server into an event, `joined` the answer to a join into its receipt.
+The server's half: `command` turns a client's event and payload into a command, `payload` an event into its name and
+payload; `acknowledgement` and `error_answer` answer requests. The client's half: `request` turns a command into an
+event and payload, `event` what the server sent into an event, `joined` the answer to a join into a receipt.
 The names are those of the original 2012 webchat, extended.
 """
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, NamedTuple, TypeVar
 
 from webchat.chat.errors import BadMessage, ChatError
 from webchat.chat.events import (
@@ -28,44 +30,68 @@ from webchat.chat.events import (
     Welcome,
 )
 
+__all__ = [  # with the commands, events and errors that clients get from here
+    "COMMAND_NAMES", "MAX_REQUEST", "BadMessage", "ChatError", "ChatMessage", "Command", "Event", "Join", "Joined",
+    "Login", "Notice", "Part", "Presence", "Say", "Tell", "Welcome", "acknowledgement", "command", "error_answer",
+    "event", "joined", "payload", "request",
+]
+
 MAX_REQUEST = 64 * 1024
-"""Bytes of a request; 4,096 characters, each escaped as a surrogate pair, with room to spare."""
+"""Bytes of a request: 4,096 characters, each escaped as a surrogate pair, and some reserve."""
 
-_REQUIRED, _OPTIONAL = True, False
 
-_COMMANDS: dict[str, tuple[type, dict[str, tuple[str, bool]]]] = {
-    # event → command, and for each of its fields the key in the payload and whether that must be there
-    "login": (Login, {"username": ("username", _REQUIRED), "password": ("password", _OPTIONAL),
-                      "token": ("token", _OPTIONAL)}),
-    "message": (Say, {"text": ("message", _REQUIRED), "room": ("room", _OPTIONAL)}),
-    "privmsg": (Tell, {"to_user": ("to_user", _REQUIRED), "text": ("message", _REQUIRED)}),
-    "join": (Join, {"room": ("room", _REQUIRED)}),
-    "part": (Part, {"room": ("room", _REQUIRED)}),
-    "typing": (Type, {"to_user": ("to_user", _OPTIONAL), "room": ("room", _OPTIONAL)}),
-}
-_REQUESTS = {make: (name, fields) for name, (make, fields) in _COMMANDS.items()}
-_COMMANDS["connected"] = _COMMANDS["login"]
+class _Key(NamedTuple):
+    """A key of a request's payload, and the command's field that its value becomes."""
 
-_EVENTS: dict[type, str] = {
+    key: str
+    field: str
+    required: bool = True
+
+
+class _Request(NamedTuple):
+    """The event that asks for a command."""
+
+    event: str
+    command: Callable[..., Command]
+    keys: tuple[_Key, ...]
+
+
+_TABLE = (
+    _Request("login", Login, (_Key("username", "username"), _Key("password", "password", required=False),
+                              _Key("token", "token", required=False))),
+    _Request("message", Say, (_Key("message", "text"), _Key("room", "room", required=False))),
+    _Request("privmsg", Tell, (_Key("to_user", "to_user"), _Key("message", "text"))),
+    _Request("join", Join, (_Key("room", "room"),)),
+    _Request("part", Part, (_Key("room", "room"),)),
+    _Request("typing", Type, (_Key("to_user", "to_user", required=False), _Key("room", "room", required=False))),
+)
+_BY_COMMAND = {request.command: request for request in _TABLE}
+_BY_EVENT = {request.event: request for request in _TABLE}
+_BY_EVENT["connected"] = _BY_EVENT["login"]
+
+_EVENT_NAMES: dict[type[Event], str] = {
     Welcome: "welcome", ChatMessage: "chat_message", Presence: "presence", Typing: "typing", Notice: "notice",
 }
-_BY_NAME = {name: event for event, name in _EVENTS.items()}
+_EVENTS = {name: event for event, name in _EVENT_NAMES.items()}
 
-COMMAND_NAMES = frozenset(_COMMANDS)
+COMMAND_NAMES = frozenset(_BY_EVENT)
 """The events that a client may send."""
 
 
+# The server's half.
+
+
 def command(event: str, payload: Any) -> Command:
-    """The command that a client's event asks for. Keys that we do not know are ignored. Raises BadMessage."""
-    if event not in _COMMANDS:
+    """The command that a client's event asks for. Unknown keys of the payload are ignored. Raises BadMessage."""
+    request = _BY_EVENT.get(event)
+    if request is None:
         raise BadMessage(f"There is no event of that name; there are {', '.join(sorted(COMMAND_NAMES))}.")
     if payload is None:
         payload = {}
     if not isinstance(payload, dict):
         raise BadMessage(f"The payload of {event} is an object.")
-    make, fields = _COMMANDS[event]
     values = {}
-    for field, (key, required) in fields.items():
+    for key, field, required in request.keys:
         value = payload.get(key)
         if isinstance(value, str):
             values[field] = value
@@ -73,12 +99,12 @@ def command(event: str, payload: Any) -> Command:
             raise BadMessage(f"In {event}, {key} is a string.")
         elif required:
             raise BadMessage(f"In {event}, {key} is missing.")
-    return make(**values)
+    return request.command(**values)
 
 
 def payload(event: Event) -> tuple[str, dict[str, Any]]:
-    """An event's name and payload; fields that say nothing are left out."""
-    return _EVENTS[type(event)], _fields(event)
+    """An event's name and payload, without the fields that are None."""
+    return _EVENT_NAMES[type(event)], _fields(event)
 
 
 def acknowledgement(receipt: Receipt) -> dict[str, Any]:
@@ -92,40 +118,52 @@ def acknowledgement(receipt: Receipt) -> dict[str, Any]:
             return {"ok": True}
 
 
-def refusal(error: ChatError) -> dict[str, Any]:
+def error_answer(error: ChatError) -> dict[str, Any]:
     """The answer to a request that was refused."""
     return {"ok": False, "code": error.code, "message": str(error)}
 
 
-def event(name: str, payload: dict[str, Any]) -> Event:
-    """What came from a server, as an event. Raises BadMessage for a name or a shape that is not ours."""
-    try:
-        make = _BY_NAME[name]
-        known = {key: _tuple(value) for key, value in payload.items() if key in make.__dataclass_fields__}
-        return make(**known)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise BadMessage("The server sent something that this client does not know.") from error
+def _fields(event: Event) -> dict[str, Any]:
+    return {field.name: value for field in fields(event) if (value := getattr(event, field.name)) is not None}
+
+
+# The client's half.
+
+
+EventT = TypeVar("EventT", bound=Event)
+
+_UNKNOWN = "The server sent something that this client does not know."
 
 
 def request(command: Command) -> tuple[str, dict[str, Any]]:
-    """A command's event and payload; what it leaves open is left out."""
-    name, fields = _REQUESTS[type(command)]
-    values = ((key, getattr(command, field)) for field, (key, _) in fields.items())
-    return name, {key: value for key, value in values if value is not None}
+    """The event and the payload that ask for a command, without the fields that are None."""
+    event, _, keys = _BY_COMMAND[type(command)]
+    return event, {key: value for key, field, _ in keys if (value := getattr(command, field)) is not None}
+
+
+def event(name: str, payload: dict[str, Any]) -> Event:
+    """An event that the server sent. Raises BadMessage for an unknown name or a wrong shape."""
+    if name not in _EVENTS:
+        raise BadMessage(_UNKNOWN)
+    return _build(_EVENTS[name], payload)
 
 
 def joined(answer: dict[str, Any]) -> Joined:
-    """The answer to a join, as its receipt. Raises BadMessage for a shape that is not ours."""
+    """The receipt in the answer to a join. Raises BadMessage for a wrong shape."""
     try:
-        history = tuple(event("chat_message", message) for message in answer["history"])
+        history = tuple(_build(ChatMessage, message) for message in answer["history"])
         return Joined(answer["room"], tuple(answer["members"]), history)
     except (KeyError, TypeError) as error:
-        raise BadMessage("The server sent something that this client does not know.") from error
+        raise BadMessage(_UNKNOWN) from error
 
 
-def _fields(event: Event) -> dict[str, Any]:
-    return {key: value for key in event.__dataclass_fields__ if (value := getattr(event, key)) is not None}
+def _build(event: type[EventT], payload: Any) -> EventT:
+    try:
+        known = {field.name: _frozen(payload[field.name]) for field in fields(event) if field.name in payload}
+        return event(**known)
+    except TypeError as error:  # the payload is no object, or lacks a field
+        raise BadMessage(_UNKNOWN) from error
 
 
-def _tuple(value: Any) -> Any:
+def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value

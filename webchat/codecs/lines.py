@@ -1,31 +1,32 @@
 """Lines of UTF-8 over TCP, port 7007: the server's half, and the client's half below it.
 
-What one sees, one line each:
+What a client receives, one line each:
 
-    name: text                  said to everyone
-    [private] name: text        said to oneself alone
-    [#room] name: text          said in a room
-    -!- sentence                the server
+    name: text                  a message to everyone
+    [private] name: text        a private message
+    [#room] name: text          a message to a room
+    -!- sentence                from the server
 
-Nothing that a person can type begins a line: each line of a text carries its sender's prefix, and a name that starts
-with punctuation, as the brackets and the `-!-` above do, is shown as `<name>` (no name holds an angle bracket).
+No text can imitate such a beginning: each line of a text carries its sender's prefix, and a name that starts with
+punctuation, as the brackets and `-!-` do, is shown as `<name>` (no name contains an angle bracket).
 """
 
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from webchat.chat.errors import BadCredentials, ChatError
 from webchat.chat.events import ChatMessage, Event, Notice, Presence
-from webchat.codecs.stream_input import OtherProtocol, Overlong, is_other_protocol
-from webchat.codecs.telnet import Telnet, erased
+from webchat.codecs.stream_input import LineSplitter, OtherProtocol, Overlong, ProtocolCheck
+from webchat.codecs.telnet import Telnet, apply_erasures
 
 LINE_LIMIT = 16 * 1024
-"""Bytes before a newline; 4,096 characters of UTF-8 always fit."""
+"""Bytes before a newline; a text of 4,096 characters in UTF-8 always fits."""
 
-SILENCE = 0.2
-"""Seconds after which text that came as one segment without a newline is a line."""
+LINE_IDLE_TIME = 0.2
+"""Seconds of silence after which text that came as one segment without a newline is a line."""
 
 SERVER = "-!- "
 PRIVATE = "[private] "
@@ -33,78 +34,81 @@ LOGIN_HINT = "Type: /login NAME PASSWORD"
 
 LF, CRLF = b"\n", b"\r\n"
 
-_NEWLINE = re.compile(rb"\r?\n|\r\0")
-_BREAKS = re.compile("[\n\u2028\u2029]")
+_NEWLINE = re.compile(rb"\r?\n|\r\0")  # a telnet client in character mode ends lines with CR NUL (RFC 854)
+_LINE_BREAK = re.compile("[\n\u2028\u2029]")
 _PUNCTUATION = frozenset({"Pd", "Ps", "Pe", "Pi", "Pf", "Po"})
 
 
-# The server's half: what a connection sends.
+# The server's half: what a client sends.
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line, without its ending, and with the typist's corrections carried out."""
+    """A line, without its ending, and with the corrections of the person who typed it carried out."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Bytes to send back as they are: telnet's own business."""
+class TelnetAnswer:
+    """Bytes to send back unchanged: the answer to a telnet negotiation."""
 
     data: bytes
 
 
-Item = Line | Overlong | Answer | OtherProtocol
+LineInput = Line | Overlong | TelnetAnswer | OtherProtocol
 
 
 class LineDecoder:
-    """The bytes of one connection to lines.
+    """Turns the bytes of one connection into lines; a `webchat.codecs.stream_input.StreamDecoder`.
 
-    `ending` is the line ending that the peer used first, `deadline` the seconds of silence after which `idle()` is to
-    be called, or None. Some clients never send a newline: from one that has not, text that came as one segment (one
-    call of `receive`) is a line after a silence. One character is not: that is somebody typing into a telnet that
-    sends each key, who has just begun.
+    `limit` is in bytes, `idle_time` in seconds. `ending` is the line ending that the client used first.
+
+    Some clients never send a newline. From a client that has sent none, text that came as one segment (one call of
+    `receive`) is a line after `idle_time`. A single character is not: it comes from a person who has begun to type
+    into a telnet that sends each key.
     """
 
-    def __init__(self, limit: int = LINE_LIMIT, silence: float = SILENCE):
+    def __init__(self, limit: int = LINE_LIMIT, idle_time: float = LINE_IDLE_TIME):
         self.ending = LF
         self._limit = limit
-        self._silence = silence
+        self._idle_time = idle_time
         self._telnet = Telnet()
+        self._protocol_check = ProtocolCheck()
         self._buffer = bytearray()
-        self._segments = 0
-        self._ended_lines = 0
-        self._cut_lines = 0
+        self._segments = 0  # of the unfinished line, as long as no newline has been sent
+        self._uses_newlines = False
+        self._has_ended_by_silence = False
         self._skipping = False
 
     @property
-    def deadline(self) -> float | None:
-        if self._ended_lines or self._telnet.seen or self._segments != 1:
+    def idle_after(self) -> float | None:
+        if self._uses_newlines or self._telnet.seen or self._segments != 1:
             return None
-        whole = self._cut_lines or self._skipping or len(self._buffer[:8].decode(errors="replace")) > 1
-        return self._silence if whole else None
+        is_one_key = len(self._buffer[:8].decode(errors="replace")) <= 1 and not self._skipping
+        return self._idle_time if self._has_ended_by_silence or not is_one_key else None
 
-    def receive(self, data: bytes) -> list[Item]:
-        """Take one segment. Raises ProtocolViolation for telnet that does not end."""
+    def receive(self, data: bytes) -> list[LineInput]:
+        """Take one segment. Raises ProtocolViolation for a telnet subnegotiation that does not end."""
         text, answer = self._telnet.receive(data)
-        if self._telnet.seen and not self._ended_lines:
+        if self._telnet.seen and not self._uses_newlines:
             self.ending = CRLF
-        items: list[Item] = [Answer(answer)] if answer else []
-        if text:
-            self._segments += 1
-            scanned = len(self._buffer)
-            self._buffer += text
-            items += self._lines(max(scanned - 1, 0))
+        items: list[LineInput] = [TelnetAnswer(answer)] if answer else []
+        if self._protocol_check.receive(text):
+            self._buffer.clear()
+            items.append(OtherProtocol())
+        elif text:
+            items += self._lines(text)
         return items
 
-    def idle(self) -> list[Item]:
-        """Silence for `deadline` seconds: what is there is a line."""
-        self._cut_lines += 1
+    def idle(self) -> list[LineInput]:
+        """Take note of the silence: what has been received is a line."""
+        self._has_ended_by_silence = True
         return self.end()
 
-    def end(self) -> list[Item]:
-        """The end of the input ends the last line, too."""
+    def end(self) -> list[LineInput]:
+        """Take note that the input has ended, and with it the last line."""
+        self._protocol_check.finish()
         rest = bytes(self._buffer)
         self._buffer.clear()
         self._segments = 0
@@ -113,22 +117,19 @@ class LineDecoder:
             return []
         return [_line(rest)] if rest else []
 
-    def _lines(self, scan: int) -> Iterator[Item]:
-        if not self._ended_lines and not self._cut_lines and is_other_protocol(self._buffer):
-            self._buffer.clear()
-            yield OtherProtocol()
-            return
+    def _lines(self, text: bytes) -> Iterator[LineInput]:
+        # An ending may have been cut between its two bytes; nothing before that is searched again.
+        search_from = max(len(self._buffer) - 1, 0)
+        self._buffer += text
+        self._segments += 1
         at = 0
-        # A CR at the very end may be the first half of an ending; it stays in the buffer like any unfinished line.
-        for match in _NEWLINE.finditer(self._buffer, scan):
-            if not self._ended_lines:
+        for match in _NEWLINE.finditer(self._buffer, search_from):
+            if not self._uses_newlines:
+                self._uses_newlines = True
                 self.ending = LF if match[0] == LF else CRLF
-            self._ended_lines += 1
             yield from self._complete(bytes(self._buffer[at : match.start()]))
             at = match.end()
-        if at:
-            del self._buffer[:at]
-            self._segments = 1 if self._buffer else 0
+        del self._buffer[:at]
         if len(self._buffer) > self._limit:
             if not self._skipping:
                 yield Overlong()
@@ -136,7 +137,7 @@ class LineDecoder:
         if self._skipping:
             del self._buffer[:-1]  # the last byte may be the CR of an ending
 
-    def _complete(self, line: bytes) -> Iterator[Item]:
+    def _complete(self, line: bytes) -> Iterator[LineInput]:
         if self._skipping:
             self._skipping = False
         elif len(line) > self._limit:
@@ -146,45 +147,47 @@ class LineDecoder:
 
 
 def _line(data: bytes) -> Line:
-    return Line(erased(data.decode("utf-8", "replace")))
+    return Line(apply_erasures(data.decode("utf-8", "replace")))
 
 
-# The server's half: what a connection hears.
+# The server's half: what a client receives.
 
 
-def shown(name: str) -> str:
-    """A name as it begins a line; never to be taken for a mark of the server's."""
+def display_name(name: str) -> str:
+    """A name as it begins a line: in angle brackets if it could be taken for a mark of the server."""
     return f"<{name}>" if unicodedata.category(name[0]) in _PUNCTUATION else name
 
 
 def server_lines(sentence: str) -> str:
+    """A sentence from the server, as lines ended by LF."""
     return _prefixed(SERVER, sentence)
 
 
 def encode_lf(event: Event) -> bytes | None:
-    """An event for those who end their lines with LF; None where a line would say nothing."""
+    """An event for clients that end their lines with LF; None if this door does not show it."""
     text = as_lines(event)
     return text.encode("utf-8", "replace") if text else None
 
 
 def encode_crlf(event: Event) -> bytes | None:
-    """The same for those who end them with CRLF."""
+    """An event for clients that end their lines with CRLF; None if this door does not show it."""
     text = as_lines(event)
     return text.replace("\n", "\r\n").encode("utf-8", "replace") if text else None
 
 
-ENCODERS: dict[bytes, Callable[[Event], bytes | None]] = {LF: encode_lf, CRLF: encode_crlf}
+LINE_ENCODERS: dict[bytes, Callable[[Event], bytes | None]] = {LF: encode_lf, CRLF: encode_crlf}
+"""For each line ending, the encoder of events."""
 
 
 def as_lines(event: Event) -> str:
-    """An event as text: no line, one or more, each ended by LF."""
-    encoder = _AS_LINES.get(type(event))
-    return encoder(event) if encoder else ""
+    """An event as text: zero or more lines, each ended by LF."""
+    formatter = _FORMATTERS.get(type(event))
+    return formatter(event) if formatter else ""
 
 
 def _message(event: ChatMessage) -> str:
     mark = f"[#{event.room}] " if event.room else PRIVATE if event.to_user else ""
-    return _prefixed(f"{mark}{shown(event.from_user)}: ", event.text)
+    return _prefixed(f"{mark}{display_name(event.from_user)}: ", event.text)
 
 
 def _presence(event: Presence) -> str:
@@ -200,19 +203,24 @@ def _notice(event: Notice) -> str:
     return server_lines(event.message)
 
 
-_AS_LINES: dict[type, Callable] = {ChatMessage: _message, Presence: _presence, Notice: _notice}
+_FORMATTERS: dict[type, Callable[[Any], str]] = {ChatMessage: _message, Presence: _presence, Notice: _notice}
 
 
 def _prefixed(prefix: str, text: str) -> str:
-    return "".join(f"{prefix}{line}\n" for line in _BREAKS.split(text))
+    return "".join(f"{prefix}{line}\n" for line in _LINE_BREAK.split(text))
+
+
+def people_sentence(names: tuple[str, ...]) -> str:
+    """The sentence that lists the people who are here; `listed_people` reads it."""
+    return f"{len(names)} here: {' | '.join(names)}"
 
 
 # The client's half.
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A line from the server. `kind` is "message", "private", "room" or "server"; a server's line has no sender."""
+class ReceivedLine:
+    """A line from the server. `kind` is "message", "private", "room" or "server"; only a server's has no sender."""
 
     kind: str
     text: str
@@ -220,92 +228,97 @@ class Heard:
     room: str | None = None
 
 
-_SPOKEN = re.compile(
+_MESSAGE_LINE = re.compile(
     r"(?:(?P<private>\[private\] )|\[#(?P<room>.+?)\] )?(?:<(?P<quoted>[^<>]+)>|(?P<name>[^:<>{}|]+)): (?P<text>.*)"
 )
-_WELCOME = re.compile(r"You are (?P<name>[^:<>{}|]+)\. (?P<count>\d+) here: (?P<names>.*)")
+_WELCOME = re.compile(r"You are (?P<name>[^:<>{}|]+)\. \d+ here: .*")
 _PEOPLE = re.compile(r"(?:You are .+\. )?\d+ here: (?P<names>.*)")
-_CAME_OR_WENT = re.compile(r"(?P<name>[^:<>{}|]+) has (?P<verb>joined|left)(?: #(?P<room>.+))?")
-_GROUPS = re.compile(r"Your rooms: (?P<names>.*)|You are not a member of any room\.")
-_TALKING = re.compile(r"What you type goes to (?:#(?P<room>.+) now;|everyone)")
-_REFUSALS = {kind.sentence: kind.code for kind in ChatError.__subclasses__()}
+_PRESENCE = re.compile(r"(?P<name>[^:<>{}|]+) has (?P<verb>joined|left)(?: #(?P<room>.+))?")
+_ROOMS = re.compile(r"Your rooms: (?P<names>.*)|You are not a member of any room\.")
+_TARGET = re.compile(r"What you type goes to (?:#(?P<room>.+) now;|everyone)")
+_CODES = {kind.sentence: kind.code for kind in ChatError.__subclasses__()}
 
 
-class LineListener:
-    """What the server sends to what one hears."""
+class ServerLineDecoder:
+    """Turns the bytes that a client receives into lines."""
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._splitter = LineSplitter()
 
-    def receive(self, data: bytes) -> list[Heard]:
-        *lines, self._buffer = (self._buffer + data).split(LF)
-        return [heard(line.removesuffix(b"\r").decode("utf-8", "replace")) for line in lines]
+    def receive(self, data: bytes) -> list[ReceivedLine]:
+        """Take one segment; never raises."""
+        return [parse_line(line.decode("utf-8", "replace")) for line in self._splitter.receive(data)]
 
 
-def heard(line: str) -> Heard:
-    """Tell the kinds of line apart."""
+def parse_line(line: str) -> ReceivedLine:
+    """A line from the server, by its kind; a line of no known form counts as the server's."""
     if line.startswith(SERVER):
-        return Heard("server", line[len(SERVER) :])
-    if match := _SPOKEN.fullmatch(line):
+        return ReceivedLine("server", line[len(SERVER) :])
+    if match := _MESSAGE_LINE.fullmatch(line):
         kind = "private" if match["private"] else "room" if match["room"] else "message"
-        return Heard(kind, match["text"], match["quoted"] or match["name"], match["room"])
-    return Heard("server", line)
+        return ReceivedLine(kind, match["text"], match["quoted"] or match["name"], match["room"])
+    return ReceivedLine("server", line)
 
 
-def typed(text: str) -> bytes:
-    """What a person typed, as bytes to send: one line for each line of it."""
-    return b"".join(line.encode("utf-8", "replace") + LF for line in _BREAKS.split(text) if line.strip())
+def encode_typed(text: str) -> bytes:
+    """What a person typed, as bytes to send: each line that is not blank, ended by LF."""
+    return b"".join(line.encode("utf-8", "replace") + LF for line in _LINE_BREAK.split(text) if line.strip())
 
 
-def welcomed(sentence: str) -> str | None:
-    """The name that one has been given, if this sentence of the server's gives one."""
-    match = _WELCOME.fullmatch(sentence)
-    return match["name"] if match else None
+def encode_login(name: str, password: str) -> bytes:
+    """The command that asks for an account's name.
 
-
-def people(sentence: str) -> tuple[str, ...] | None:
-    """Who is here, if this sentence of the server's is the list (after the login, or `/users`)."""
-    match = _PEOPLE.fullmatch(sentence)
-    return tuple(match["names"].split(" | ")) if match else None
-
-
-def came_or_went(sentence: str) -> tuple[str, bool] | None:
-    """A name, and whether it came (True) or left, if this sentence of the server's says so of the chat."""
-    match = _CAME_OR_WENT.fullmatch(sentence)
-    return (match["name"], match["verb"] == "joined") if match and not match["room"] else None
-
-
-def is_presence(sentence: str) -> bool:
-    """Whether this sentence of the server's says that somebody came or went, in the chat or in a room."""
-    return _CAME_OR_WENT.fullmatch(sentence) is not None
-
-
-def groups(sentence: str) -> tuple[str, ...] | None:
-    """The rooms that one is a member of, if this sentence of the server's is the answer to `/rooms`."""
-    match = _GROUPS.fullmatch(sentence)
-    return match and (tuple(match["names"].split(" | ")) if match["names"] else ())
-
-
-def talking_in(sentence: str) -> tuple[str | None] | None:
-    """Where what one types goes from now on, if this sentence of the server's says so: (room,), (None,) to everyone."""
-    match = _TALKING.search(sentence)
-    return match and (match["room"],)
-
-
-def refusal(sentence: str) -> str | None:
-    """The code of a refusal, if this sentence of the server's is one that is always put in the same words."""
-    return BadCredentials.code if sentence.endswith(LOGIN_HINT) else _REFUSALS.get(sentence)
-
-
-def login(name: str, password: str) -> bytes:
-    """The request for the name of an account; double quotes keep the spaces of a name, and those around a password."""
-    return typed(f"/login {_quoted(name, ' ' in name)} {_quoted(password, password != password.strip())}")
+    Double quotes keep the spaces inside a name, and those at either end of a password.
+    """
+    return encode_typed(f"/login {_quoted(name, ' ' in name)} {_quoted(password, password != password.strip())}")
 
 
 def _quoted(text: str, needed: bool) -> str:
     return f'"{text}"' if needed else text
 
 
-def present(names: tuple[str, ...]) -> str:
-    """The server's sentence that `people` reads."""
-    return f"{len(names)} here: {' | '.join(names)}"
+# The client's half: what the server's sentences mean. Each function returns None for a sentence of another meaning.
+
+
+def assigned_name(sentence: str) -> str | None:
+    """The name that the server has given to this client."""
+    match = _WELCOME.fullmatch(sentence)
+    return match["name"] if match else None
+
+
+def listed_people(sentence: str) -> tuple[str, ...] | None:
+    """The people in the list that follows a login, and answers `/users`."""
+    match = _PEOPLE.fullmatch(sentence)
+    return _names(match) if match else None
+
+
+def listed_rooms(sentence: str) -> tuple[str, ...] | None:
+    """The rooms in the answer to `/rooms`."""
+    match = _ROOMS.fullmatch(sentence)
+    return _names(match) if match else None
+
+
+def _names(match: re.Match[str]) -> tuple[str, ...]:
+    return tuple(match["names"].split(" | ")) if match["names"] else ()
+
+
+def presence_change(sentence: str) -> tuple[str, bool] | None:
+    """The name of somebody who joined (True) or left (False) the chat; None for a room."""
+    match = _PRESENCE.fullmatch(sentence)
+    return (match["name"], match["verb"] == "joined") if match and not match["room"] else None
+
+
+def is_presence(sentence: str) -> bool:
+    """Whether somebody joined or left, the chat or a room."""
+    return _PRESENCE.fullmatch(sentence) is not None
+
+
+def current_target(sentence: str) -> tuple[str | None] | None:
+    """Where typed text goes from now on: `(room,)`, or `(None,)` for everyone."""
+    match = _TARGET.search(sentence)
+    return (match["room"],) if match else None
+
+
+def refusal_code(sentence: str) -> str | None:
+    """The code of a refusal that always has the same words."""
+    return BadCredentials.code if sentence.endswith(LOGIN_HINT) else _CODES.get(sentence)

@@ -1,11 +1,13 @@
-"""What webchat's processes tell each other through Redis, and what they keep there for each other.
+"""What webchat's processes ("nodes") send each other through Redis, and what they keep there for each other.
 
-A frame is one byte of version, 16 of HMAC-SHA-256 over the version, the channel and the body, and the body: the node
-that speaks, the frame's number, and what it says, as MessagePack of a fixed schema. Since the channel is signed, a
-frame cannot be carried into another channel; since it is numbered, it cannot be played back in its own.
+A frame consists of one byte of version, 16 bytes of HMAC-SHA-256, and the body: the sending node, the frame's number,
+and its items, as MessagePack of a fixed schema. Signed are the version, the channel's length in decimal digits, a
+colon, the channel, and the body. The channel is signed, so a frame cannot be moved to another channel; frames are
+numbered, so none can be replayed in its own.
 """
 
 import hmac
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -14,19 +16,19 @@ from msgspec import Meta, Struct
 
 from webchat.chat.events import ChatMessage, Typing
 
-VERSION = b"\x01"
+FORMAT_VERSION = b"\x01"
 
 MAC_SIZE = 16
 """Bytes of the signature; half of SHA-256, as RFC 2104 section 5 allows."""
 
-MAX_FRAME = 256 * 1024
-"""Bytes of a frame; a message's 4,096 characters take at most 16 KiB of them."""
+MAX_NODE_FRAME = 256 * 1024
+"""Bytes of a frame; the 4,096 characters of a message take at most 16 KiB of them."""
 
 MAX_STREAMS = 100_000
-"""Pairs of node and channel whose last number is remembered."""
+"""Pairs of node and channel whose last frame number is remembered."""
 
-PEOPLE_A_PART = 500
-"""People in one part of a node's state: some 150 KiB at the very most."""
+PEOPLE_PER_PART = 500
+"""People in one part of a node's state; such a part takes at most some 150 KiB."""
 
 NodeId = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
 Channel = Annotated[str, Meta(max_length=1024)]
@@ -35,101 +37,109 @@ Key = Annotated[str, Meta(max_length=1024)]
 Count = Annotated[int, Meta(ge=0)]
 
 
-class Junk(Exception):
+class InvalidFrame(Exception):
     """Bytes that no node of this chat sent here, or not in this version; the text says what is wrong with them."""
 
 
-class Held(Struct, frozen=True, array_like=True):
-    """A name that somebody has through a node: as written, its key, and whether it is an account's."""
+class HeldName(Struct, frozen=True, array_like=True):
+    """A name that somebody uses through a node: as written, its key, and whether it is an account's."""
 
     text: Text
     key: Key
     authenticated: bool
 
 
-class Said(Struct, frozen=True, array_like=True, tag="said"):
-    """A message, for the people of the receiving node who hear the hub's `channel`."""
+class NodeMessage(Struct, frozen=True, array_like=True, tag="said"):
+    """A message for the people on the receiving node who listen to the hub's `channel`."""
 
     channel: Channel
     message: ChatMessage
 
 
-class Hinted(Struct, frozen=True, array_like=True, tag="hint"):
+class NodeTyping(Struct, frozen=True, array_like=True, tag="hint"):
     """Somebody is typing."""
 
     channel: Channel
     typing: Typing
 
 
-class Beat(Struct, frozen=True, array_like=True, tag="beat"):
-    """A sign of life: so many differences have I told. A newcomer's, and a returner's, wants an answer."""
+class Heartbeat(Struct, frozen=True, array_like=True, tag="beat"):
+    """The node is alive and has sent `seq` presence changes. With `hello` it asks the others for their heartbeats."""
 
     seq: Count
     hello: bool = False
 
 
-class Moved(Struct, frozen=True, array_like=True, tag="moved"):
-    """The `seq`th difference: who came to this node, and the keys of those who left it."""
+class NodePresence(Struct, frozen=True, array_like=True, tag="moved"):
+    """The `seq`th presence change: the names that joined through this node, and the keys of those that left."""
 
     seq: Count
-    came: tuple[Held, ...]
+    joined: tuple[HeldName, ...]
     left: tuple[Key, ...]
 
 
-class Ask(Struct, frozen=True, array_like=True, tag="ask"):
-    """Tell me your state: I missed a difference, or have never heard of you."""
+class StateRequest(Struct, frozen=True, array_like=True, tag="ask"):
+    """A request for the receiver's state, from a node that has missed a change or does not know the receiver."""
 
 
-class State(Struct, frozen=True, array_like=True, tag="state"):
-    """One of the `parts` of everybody who is here through this node, after `seq` differences."""
+class NodeState(Struct, frozen=True, array_like=True, tag="state"):
+    """Part `part` of `parts` of the list of everybody who is here through this node, after `seq` presence changes."""
 
     seq: Count
     part: Count
     parts: Annotated[int, Meta(ge=1)]
-    people: tuple[Held, ...]
+    people: tuple[HeldName, ...]
 
 
 class Occupants(Struct, frozen=True, array_like=True, tag="room"):
-    """Shown names that entered and left a room through this node; with `anew`, those who entered are all there are."""
+    """Shown names that entered and left a room through this node; with `complete`, nobody else is in it."""
 
     room: Channel
-    came: tuple[Text, ...]
+    joined: tuple[Text, ...]
     left: tuple[Text, ...]
-    anew: bool = False
+    complete: bool = False
 
 
-class Farewell(Struct, frozen=True, array_like=True, tag="bye"):
-    """This node has left; nobody is here through it."""
+class NodeLeft(Struct, frozen=True, array_like=True, tag="bye"):
+    """This node has stopped; nobody is here through it."""
 
 
-Item = Said | Hinted | Beat | Moved | Ask | State | Occupants | Farewell
+NodeItem = NodeMessage | NodeTyping | Heartbeat | NodePresence | StateRequest | NodeState | Occupants | NodeLeft
 
 
 class Frame(Struct, frozen=True, array_like=True):
-    """What a node says at once on one channel. `number` grows with every frame of that node."""
+    """What a node sends at once to one channel. `number` grows with every frame of that node."""
 
     node: NodeId
     number: Count
-    items: tuple[Item, ...]
+    items: tuple[NodeItem, ...]
 
 
-class Codec:
-    """One node's half of the conversation: it signs, numbers, checks. `key` is the shared secret, maybe empty."""
+class NodeCodec:
+    """Signs, numbers and checks the frames of one node.
 
-    def __init__(self, node: str, key: str = ""):
+    `key` is the shared secret, which may be empty. The last frame numbers of `max_streams` pairs of node and channel
+    are remembered.
+    """
+
+    def __init__(self, node: str, key: str = "", max_streams: int = MAX_STREAMS):
         self.node = node
         self._key = key.encode()
+        self._max_streams = max_streams
         self._number = 0
-        self._last: dict[tuple[str, str], int] = {}
+        self._last: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._pack = msgspec.msgpack.Encoder().encode
         self._frame = msgspec.msgpack.Decoder(Frame).decode
         self._message = msgspec.msgpack.Decoder(ChatMessage).decode
 
-    def encode(self, channel: str, items: Sequence[Item]) -> list[bytes]:
-        """The frames that say these items on a channel: one, unless they are too large for it."""
+    def encode(self, channel: str, items: Sequence[NodeItem]) -> list[bytes]:
+        """The frames that carry these items to a channel, in order; one, unless they are too large for it.
+
+        Raises ValueError for an item that is too large for a frame of its own.
+        """
         self._number += 1
         frame = self._sign(channel, self._pack(Frame(self.node, self._number, tuple(items))))
-        if len(frame) <= MAX_FRAME:
+        if len(frame) <= MAX_NODE_FRAME:
             return [frame]
         if len(items) == 1:
             raise ValueError("There is an item that no frame can hold.")
@@ -137,13 +147,13 @@ class Codec:
         return self.encode(channel, items[:half]) + self.encode(channel, items[half:])
 
     def decode(self, channel: str, data: bytes) -> Frame:
-        """A frame that was heard on a channel. Raises Junk."""
+        """A frame that was received on a channel. Raises InvalidFrame."""
         try:
             frame = self._frame(self._verified(channel, data))
-        except msgspec.MsgspecError as error:
-            raise Junk(str(error)) from error
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise InvalidFrame(str(error)) from error
         if frame.node != self.node:
-            self._in_order(frame, channel)
+            self._check_number(frame, channel)
         return frame
 
     def keep(self, place: str, message: ChatMessage) -> bytes:
@@ -151,39 +161,39 @@ class Codec:
         return message.id.encode() + b" " + self._sign(place, self._pack(message))
 
     def kept(self, place: str, data: bytes) -> ChatMessage:
-        """A message that was kept in `place`. Raises Junk."""
+        """A message that was kept in `place`. Raises InvalidFrame."""
         id, _, signed = data.partition(b" ")
         try:
             message = self._message(self._verified(place, signed))
-        except msgspec.MsgspecError as error:
-            raise Junk(str(error)) from error
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise InvalidFrame(str(error)) from error
         if message.id.encode() != id:
-            raise Junk("A message is kept under another's id.")
+            raise InvalidFrame("The message is kept under the id of another.")
         return message
 
     def _sign(self, place: str, body: bytes) -> bytes:
-        return VERSION + self._mac(place, body) + body
+        return FORMAT_VERSION + self._mac(place, body) + body
 
-    def _verified(self, place: str, data: bytes) -> memoryview:
-        if len(data) > MAX_FRAME:
-            raise Junk("It is too large.")
-        if data[:1] != VERSION:
-            raise Junk("It is of another version.")
-        body = memoryview(data)[1 + MAC_SIZE:]
+    def _verified(self, place: str, data: bytes) -> bytes:
+        if len(data) > MAX_NODE_FRAME:
+            raise InvalidFrame("It is too large.")
+        if data[:1] != FORMAT_VERSION:
+            raise InvalidFrame("It is of another version.")
+        body = data[1 + MAC_SIZE:]
         if not hmac.compare_digest(data[1:1 + MAC_SIZE], self._mac(place, body)):
-            raise Junk("It is not signed with our key.")
+            raise InvalidFrame("It is not signed with our key.")
         return body
 
-    def _mac(self, place: str, body: bytes | memoryview) -> bytes:
+    def _mac(self, place: str, body: bytes) -> bytes:
         where = place.encode()
-        signed = b"%b%d:%b%b" % (VERSION, len(where), where, body)
+        signed = b"%b%d:%b%b" % (FORMAT_VERSION, len(where), where, body)
         return hmac.digest(self._key, signed, "sha256")[:MAC_SIZE]
 
-    def _in_order(self, frame: Frame, channel: str) -> None:
+    def _check_number(self, frame: Frame, channel: str) -> None:
         stream = frame.node, channel
         if frame.number <= self._last.get(stream, 0):
-            raise Junk("It was heard before.")
-        self._last.pop(stream, None)
-        self._last[stream] = frame.number  # at the end: the first one is the one least heard of
-        if len(self._last) > MAX_STREAMS:
-            del self._last[next(iter(self._last))]
+            raise InvalidFrame("It has been received before.")
+        self._last[stream] = frame.number
+        self._last.move_to_end(stream)
+        if len(self._last) > self._max_streams:
+            self._last.popitem(last=False)

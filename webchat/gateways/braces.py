@@ -1,110 +1,114 @@
-"""The door for `{HEADER}body` messages, port 33002: the desktop window, and the exercise's own clients."""
+"""The door for `{HEADER}body` messages, port 33002: the desktop window, and clients written as an exercise."""
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Any
+
+from tornado.iostream import IOStream
 
 from webchat.chat.errors import BadMessage, TooLong
 from webchat.chat.events import Login, Rename
-from webchat.chat.hub import GATHERING
+from webchat.chat.hub import PRESENCE_DELAY, Hub
 from webchat.codecs import braces
-from webchat.codecs.braces import Burst
+from webchat.codecs.commands import ListUsers, Quit
 from webchat.codecs.stream_input import OtherProtocol, Overlong
-from webchat.gateways.tcp import Connection, Door
-from webchat.net.outbox import SendQueue
+from webchat.gateways.tcp import CallLater, Connection, TCPDoor
+from webchat.net.outbox import Outbox
+from webchat.net.timers import Timer
 
-GAP = 0.05
-"""Seconds between two messages to a client that tells them apart by time alone."""
+FRAME_GAP = 0.05
+"""Seconds between two messages to a client that can tell them apart by time alone."""
 
-EASY = 64
-"""Messages that may wait for their gaps; with more, the gaps shrink in proportion."""
+MAX_AT_FULL_GAP = 64
+"""Messages that may wait for their turn; if there are more, the gaps shrink in proportion."""
 
 
 class Pacer:
-    """Each message its own write, `gap` seconds apart, for a client that ends its messages with nothing.
+    """Makes each message a write of its own, `gap` seconds after the one before, for a client without newlines.
 
-    `roster()` gives the list of people as it stands; however often it falls due while others wait, it is sent once.
-    The waiting messages are bounded to `limit` bytes: `on_overflow(reason)` is called beyond.
+    `roster()` returns the list of people at the time of the call; requested several times before its turn, it is
+    written once. If more than `limit` bytes wait, the pacer stops, and `on_overflow(reason)` is called.
     """
 
-    def __init__(self, queue: SendQueue, roster: Callable[[], bytes], limit: int, on_overflow: Callable[[str], None],
-                 gap: float = GAP):
-        self._queue = queue
+    def __init__(self, write: Callable[[bytes], None], roster: Callable[[], bytes], *, limit: int,
+                 on_overflow: Callable[[str], None], gap: float, call_later: CallLater):
+        self._write = write
         self._roster = roster
         self._limit = limit
         self._on_overflow = on_overflow
         self._gap = gap
+        self._call_later = call_later
         self._waiting: deque[bytes | None] = deque()  # None: the list of people
         self._size = 0
-        self._roster_waits = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._loop = asyncio.get_running_loop()
+        self._timer: Timer | None = None
+        self._stopped = False
 
-    def send(self, chunk: bytes) -> None:
-        self._size += len(chunk)
-        if self._size > self._limit:
+    def send(self, message: bytes) -> None:
+        self._size += len(message)
+        if self._size <= self._limit:
+            self._append(message)
+        elif not self._stopped:
             self.stop()
-            self._loop.call_soon(self._on_overflow, f"more than {self._limit} bytes are waiting for their turn")
-            return
-        self._put(chunk)
+            self._on_overflow(f"more than {self._limit} bytes are waiting for their turn")
 
     def send_roster(self) -> None:
-        if not self._roster_waits:
-            self._roster_waits = True
-            self._put(None)
+        if None not in self._waiting:
+            self._append(None)
 
     def flush(self) -> None:
-        """Write all that waits; for the end of a connection, when there is no time left to keep."""
+        """Write everything that waits, without gaps, because the connection is about to end."""
         while self._waiting:
-            self._write()
+            self._write_next()
         self.stop()
 
     def stop(self) -> None:
+        """Drop everything that waits, and everything that is sent from now on."""
+        self._stopped = True
         self._waiting.clear()
-        self._size = 0
         if self._timer:
             self._timer.cancel()
 
-    def _put(self, chunk: bytes | None) -> None:
-        self._waiting.append(chunk)
+    def _append(self, message: bytes | None) -> None:
+        if self._stopped:
+            return
+        self._waiting.append(message)
         if self._timer is None:
-            self._next()
+            self._next_turn()
 
-    def _next(self) -> None:
+    def _next_turn(self) -> None:
         self._timer = None
         if self._waiting:
-            self._write()
-            self._timer = self._loop.call_later(self._gap * min(1, EASY / (len(self._waiting) + 1)), self._next)
+            self._write_next()
+            gap = self._gap * min(1, MAX_AT_FULL_GAP / (len(self._waiting) + 1))
+            self._timer = self._call_later(gap, self._next_turn)
 
-    def _write(self) -> None:
-        chunk = self._waiting.popleft()
-        if chunk is None:
-            self._roster_waits = False
-            chunk = self._roster()
-        else:
-            self._size -= len(chunk)
-        self._queue.send(chunk)
+    def _write_next(self) -> None:
+        message = self._waiting.popleft()
+        self._size -= len(message or b"")
+        self._write(self._roster() if message is None else message)
 
 
-class BraceConnection(Connection):
-    """Somebody whose client speaks braces."""
+class BraceConnection(Connection[braces.BraceInput]):
+    """A connection that sends and receives `{HEADER}body` messages."""
 
     encode = staticmethod(braces.encode_bare)
-    door: "BraceServer"
+    door: "BraceDoor"
+    decoder: braces.BraceDecoder
 
-    def __init__(self, *args):
-        super().__init__(*args)
-        self.decoder = braces.BraceDecoder(self.door.is_user)
-        self._pacer = Pacer(self.queue, self._roster, self.door.outbox.limit, self._too_slow, self.door.gap)
-        self._roster_due = False
+    def __init__(self, door: "BraceDoor", stream: IOStream, address: str):
+        super().__init__(door, stream, address)
+        self.decoder = braces.BraceDecoder(door.is_user, idle_time=door.idle_time, unfinished_time=door.unfinished_time)
+        self._pacer = Pacer(self.queue.send, self._roster, limit=door.outbox.limit, on_overflow=self._overflow,
+                            gap=door.gap, call_later=door.call_later)
+        self._roster_scheduled = False
         self._listed: tuple[str, ...] = ()
-        self._check: asyncio.TimerHandle | None = None
+        self._roster_check: Timer | None = None
 
-    def tell(self, sentence: str) -> None:
-        self.send(braces.burst(braces.sentence(sentence), ending=self.decoder.ending))
+    def send_sentence(self, sentence: str) -> None:
+        self.send(braces.batch(braces.sentence(sentence), ending=self.decoder.ending))
 
-    def send(self, frame: Burst) -> None:
-        """Straight into the queue for a client with newlines, one by one to the others."""
+    def send(self, frame: braces.FrameBatch) -> None:
+        """Send the messages of an event: at once to a client with newlines, one after the other to one without."""
         send = self.queue.send if self.decoder.ending else self._pacer.send
         for chunk in frame.chunks:
             send(chunk)
@@ -115,23 +119,17 @@ class BraceConnection(Connection):
         self._pacer.flush()
         super().flush()
 
-    def _end(self) -> None:
-        self._pacer.stop()
-        if self._check:
-            self._check.cancel()
-        super()._end()
-
-    async def act(self, item: braces.Item) -> None:
+    async def handle_item(self, item: braces.BraceInput) -> None:
         match item:
             case Login():
                 await self._register(item)
-            case braces.Leave():
+            case Quit():
                 self.close()
-            case braces.Who():
+            case ListUsers():
                 self._send_roster()
             case Overlong():
                 raise TooLong("That message was too long, and has not been said.")
-            case braces.Stray():
+            case braces.MissingHeader():
                 raise BadMessage("A message begins with ALL, or a name, in braces.")
             case OtherProtocol():
                 self.abort()
@@ -140,72 +138,94 @@ class BraceConnection(Connection):
 
     async def _register(self, login: Login) -> None:
         if self.session.person is None:
-            # Before the session has an audience: there it is filed under its encoder.
-            self.session.encode = braces.ENCODERS[self.decoder.ending]
+            # The encoder is set before the login, because then the hub files the session by it.
+            self.session.encode = braces.BRACE_ENCODERS[self.decoder.ending]
             welcome = await self.hub.handle(self.session, login)
         else:
             welcome = await self.hub.handle(self.session, Rename(login.username, login.password))
         self.session.send(welcome)
         if self.decoder.ending:
-            self.queue.flush()  # the list is a write of its own, and comes before what else was in the same segment
+            self.queue.flush()  # the list is a write of its own, and precedes the answers to the rest of the segment
             self.queue.send(self._roster())
         else:
             self._pacer.send_roster()
 
+    # The list of people.
+
     def _send_roster(self) -> None:
         if not self.decoder.ending:
             self._pacer.send_roster()
-        elif not self._roster_due:
-            self._roster_due = True
-            asyncio.get_running_loop().call_soon(self._write_roster)
+        elif not self._roster_scheduled:
+            self._roster_scheduled = True
+            self.door.outbox.call_soon(self._write_roster)
 
     def _write_roster(self) -> None:
-        self._roster_due = False
+        self._roster_scheduled = False
         self.queue.send(self._roster())
 
     def _roster(self) -> bytes:
         self._listed = self.hub.people.shown()
-        self._check_later()
+        self._schedule_check()
         return self.door.roster(self.decoder.ending)
 
-    def _check_later(self) -> None:
-        """Somebody in the list may go before it is told that he came; then neither is, and the list is wrong."""
-        if self._check is None and self.hub.people.presence.pending:
-            self._check = asyncio.get_running_loop().call_later(GATHERING, self._check_roster)
+    def _schedule_check(self) -> None:
+        """Check the list later, if somebody in it has not been announced yet.
+
+        If they leave before that, neither event is announced, and nothing else would correct the list.
+        """
+        if self._roster_check is None and self.hub.people.presence.pending:
+            self._roster_check = self.door.call_later(PRESENCE_DELAY, self._check_roster)
 
     def _check_roster(self) -> None:
-        self._check = None
+        self._roster_check = None
         if self.hub.people.presence.pending:
-            self._check_later()
+            self._schedule_check()
         elif self._listed != self.hub.people.shown():
             self._send_roster()
 
+    def _overflow(self, reason: str) -> None:
+        # Soon, because ending the connection removes it from the audience that is being sent to.
+        self.door.outbox.call_soon(self._too_slow, reason)
 
-class BraceServer(Door):
-    """Braces on a port; see `webchat.gateways.tcp.Door`. `gap` is `GAP`, in seconds."""
+    def _clean_up(self) -> None:
+        self._pacer.stop()
+        if self._roster_check:
+            self._roster_check.cancel()
+        super()._clean_up()
+
+
+class BraceDoor(TCPDoor):
+    """The port for braces.
+
+    `gap` is the time between two messages to a client without newlines, in seconds; `idle_time` and `unfinished_time`
+    are those of `BraceDecoder`, and the `settings` those of `TCPDoor`.
+    """
 
     connection = BraceConnection
 
-    def __init__(self, *args, gap: float = GAP, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, hub: Hub, outbox: Outbox, *, gap: float = FRAME_GAP, idle_time: float = braces.BRACE_IDLE_TIME,
+                 unfinished_time: float = braces.UNFINISHED_TIME, **settings: Any):
+        super().__init__(hub, outbox, **settings)
         self.gap = gap
-        self._shown: tuple[str, ...] | None = None
+        self.idle_time = idle_time
+        self.unfinished_time = unfinished_time
+        self._shown: tuple[str, ...] = ()
         self._names: frozenset[str] = frozenset()
         self._rosters: dict[str, bytes] = {}
 
     def is_user(self, name: str) -> bool:
-        """Whether somebody of that name, as the list of people has it, is connected; the asterisk may be left out.
+        """Whether somebody of that name is connected, spelled as in the list of people; the asterisk may be missing.
 
-        Asked of every `{word}` in a text: one look into a set, not the comparison of look-alikes that a login costs.
+        This is asked for every `{word}` in a text, so it is a look into a set, not the costly comparison of a login.
         """
         self._refresh()
         return name in self._names
 
     def roster(self, ending: str) -> bytes:
-        """The list of people as it stands, built once for all connections that end their messages alike."""
+        """The list of people as bytes, built once for all connections with the same ending."""
         self._refresh()
         if ending not in self._rosters:
-            self._rosters[ending] = braces.burst([braces.roster(self._shown)], ending=ending).chunks[0]
+            self._rosters[ending] = braces.batch([braces.roster(self._shown)], ending=ending).chunks[0]
         return self._rosters[ending]
 
     def _refresh(self) -> None:

@@ -1,127 +1,153 @@
-"""The door for lines of text, port 7007: telnet, nc, and whoever opens a socket and prints."""
+"""The door for lines of text, port 7007: telnet, nc, and programs that print what a socket sends."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tornado.iostream import IOStream
 
 from webchat.chat.errors import BadCredentials, ChatError, LoginRequired, TooLong
-from webchat.chat.events import Join, Joined, Login, Part, Rename, Say, Tell, Welcome
+from webchat.chat.events import Command, Join, Login, Part, Rename, Say, Tell
+from webchat.chat.hub import Hub
 from webchat.codecs import lines
-from webchat.codecs.commands import Help, Quit, Rooms, Users, introduction, parse, usage, without_own_name
+from webchat.codecs.commands import (
+    ListRooms,
+    ListUsers,
+    LocalCommand,
+    Quit,
+    ShowHelp,
+    introduction,
+    parse,
+    usage,
+    without_own_name,
+)
 from webchat.codecs.stream_input import OtherProtocol, Overlong
-from webchat.gateways.tcp import Connection, Door
+from webchat.gateways.tcp import Connection, TCPDoor
+from webchat.net.outbox import Outbox
 
 
-class LineConnection(Connection):
-    """Somebody who types lines.
+class LineConnection(Connection[lines.LineInput]):
+    """A connection that sends and receives lines.
 
-    `room` is where plain text goes: None for everyone, a room after `/join` until `/part`.
+    `room` is where plain text goes: None for everyone, a room after `/join` until `/part`. `rooms` are the rooms that
+    the person is a member of.
     """
 
     encode = staticmethod(lines.encode_lf)
     echo = False
+    decoder: lines.LineDecoder
 
-    def __init__(self, *args):
-        super().__init__(*args)
-        self.decoder = lines.LineDecoder()
+    def __init__(self, door: "LineDoor", stream: IOStream, address: str):
+        super().__init__(door, stream, address)
+        self.decoder = lines.LineDecoder(idle_time=door.idle_time)
         self.room: str | None = None
         self.rooms: tuple[str, ...] = ()
-        self.send = self.queue.send  # for each message to each listener: no call in between
+        self.send = self.queue.send  # no call in between: this runs once for each message and recipient
 
-    def greet(self) -> None:
-        self.tell("Welcome to webchat. Type your name and press Enter.")
+    def send_greeting(self) -> None:
+        self.send_sentence("Welcome to webchat. Type your name and press Enter.")
 
-    def tell(self, sentence: str) -> None:
+    def send_sentence(self, sentence: str) -> None:
         self._write(lines.server_lines(sentence))
 
-    def _write(self, text: str) -> None:
-        self.queue.send(text.replace("\n", self.decoder.ending.decode()).encode("utf-8", "replace"))
-
-    def explain(self, error: ChatError) -> str:
+    def refusal_sentence(self, error: ChatError) -> str:
         return f"{error} {lines.LOGIN_HINT}" if isinstance(error, BadCredentials) else str(error)
 
-    async def act(self, item: lines.Item) -> None:
+    async def handle_item(self, item: lines.LineInput) -> None:
         match item:
             case lines.Line(text):
-                await self._line(text)
-            case lines.Answer(data):
+                await self._handle_line(text)
+            case lines.TelnetAnswer(data):
                 self.queue.send(data)
             case Overlong():
                 raise TooLong("That line was too long, and has not been said.")
             case OtherProtocol():
                 self.abort()
 
-    async def _line(self, text: str) -> None:
-        if not text.strip() and self.session.person:
-            return
-        if self.session.person is None:
-            # Before the session has an audience: there it is filed under its encoder.
-            self.session.encode = lines.ENCODERS[self.decoder.ending]
-            if not text.startswith("/"):
-                name, text = introduction(text)
-                await self._do(Login(name))
-        else:
-            text = without_own_name(text, self.session.username)
-        if text.strip():
-            await self._do(parse(text, self.room))
+    def _write(self, text: str) -> None:
+        self.queue.send(text.replace("\n", self.decoder.ending.decode()).encode("utf-8", "replace"))
 
-    async def _do(self, request) -> None:
-        await self._ACTIONS[type(request)](self, request)
+    async def _handle_line(self, text: str) -> None:
+        if self.session.person is None:
+            await self._handle_line_before_login(text)
+        elif text.strip() and (said := without_own_name(text, self.session.person.shown)).strip():
+            await self._execute(parse(said, self.room))
+
+    async def _handle_line_before_login(self, text: str) -> None:
+        # The encoder is set before the login, because then the hub files the session by it.
+        self.session.encode = lines.LINE_ENCODERS[self.decoder.ending]
+        if not text.startswith("/"):
+            name, text = introduction(text)
+            await self._execute(Login(name))
+        if text:
+            await self._execute(parse(text))
+
+    async def _execute(self, command: Command | LocalCommand) -> None:
+        await self._ACTIONS[type(command)](self, command)
 
     async def _say(self, command: Say | Tell) -> None:
         await self.hub.handle(self.session, command)
 
     async def _login(self, command: Login | Rename) -> None:
-        kind = Rename if self.session.person else Login
-        welcome: Welcome = await self.hub.handle(self.session, kind(command.username, command.password))
+        is_first = self.session.person is None
+        kind = Login if is_first else Rename
+        welcome = await self.hub.handle(self.session, kind(command.username, command.password))
         self.rooms = welcome.rooms
         if self.room not in self.session.rooms:
-            self.room = None
-        self.tell(f"You are {welcome.username}. {lines.present(welcome.users)}")
-        if kind is Login:
-            self.tell("What you type goes to everyone; /help lists what else you can do.")
+            self.room = None  # another person is in none of the rooms that this connection had joined
+        self.send_sentence(f"You are {welcome.username}. {lines.people_sentence(welcome.users)}")
+        if is_first:
+            self.send_sentence("What you type goes to everyone; /help lists what else you can do.")
 
     async def _join(self, command: Join) -> None:
-        joined: Joined = await self.hub.handle(self.session, command)
+        joined = await self.hub.handle(self.session, command)
         self.room = joined.room
-        self.tell(f"You are in #{joined.room} with {' | '.join(joined.members)}.")
+        self.send_sentence(f"You are in #{joined.room} with {' | '.join(joined.members)}.")
         if joined.history:
-            self.tell(f"What was said last in #{joined.room}:")
+            self.send_sentence(f"What was said last in #{joined.room}:")
             self._write("".join(map(lines.as_lines, joined.history)))
-        self.tell(f"What you type goes to #{joined.room} now; /part leaves it, /all text goes to everyone.")
+        self.send_sentence(f"What you type goes to #{joined.room} now; /part leaves it, /all text goes to everyone.")
 
     async def _part(self, command: Part) -> None:
-        here = self.room is not None and _same_room(self.room, command.room)
-        if here:
+        is_current = self.room is not None and _is_same_room(self.room, command.room)
+        if is_current:
             self.room = None
         await self.hub.handle(self.session, command)
-        self.tell("You have left the room." + (" What you type goes to everyone again." if here else ""))
+        self.send_sentence("You have left the room." + (" What you type goes to everyone again." if is_current else ""))
 
-    async def _users(self, _: Users) -> None:
+    async def _list_users(self, command: ListUsers) -> None:
         self._require_login()
-        self.tell(lines.present(self.hub.people.shown()))
+        self.send_sentence(lines.people_sentence(self.hub.people.shown()))
 
-    async def _rooms(self, _: Rooms) -> None:
+    async def _list_rooms(self, command: ListRooms) -> None:
         self._require_login()
-        self.tell(f"Your rooms: {' | '.join(self.rooms)}" if self.rooms else "You are not a member of any room.")
+        rooms = " | ".join(self.rooms)
+        self.send_sentence(f"Your rooms: {rooms}" if rooms else "You are not a member of any room.")
 
-    async def _help(self, _: Help) -> None:
-        self.tell(usage())
+    async def _show_help(self, command: ShowHelp) -> None:
+        self.send_sentence(usage())
 
-    async def _quit(self, _: Quit) -> None:
+    async def _quit(self, command: Quit) -> None:
         self.close("Goodbye.")
 
     def _require_login(self) -> None:
         if self.session.person is None:
             raise LoginRequired
 
-    _ACTIONS = {
+    _ACTIONS: dict[type[Command | LocalCommand], Callable[["LineConnection", Any], Awaitable[None]]] = {
         Say: _say, Tell: _say, Login: _login, Rename: _login, Join: _join, Part: _part,
-        Users: _users, Rooms: _rooms, Help: _help, Quit: _quit,
+        ListUsers: _list_users, ListRooms: _list_rooms, ShowHelp: _show_help, Quit: _quit,
     }
 
 
-def _same_room(one: str, other: str) -> bool:
+def _is_same_room(one: str, other: str) -> bool:
     return one.casefold() == other.strip().removeprefix("#").casefold()
 
 
-class LineServer(Door):
-    """Lines on a port; see `webchat.gateways.tcp.Door`."""
+class LineDoor(TCPDoor):
+    """The port for lines. `idle_time` is that of `LineDecoder`; the `settings` are those of `TCPDoor`."""
 
     connection = LineConnection
+
+    def __init__(self, hub: Hub, outbox: Outbox, *, idle_time: float = lines.LINE_IDLE_TIME, **settings: Any):
+        super().__init__(hub, outbox, **settings)
+        self.idle_time = idle_time

@@ -1,4 +1,4 @@
-"""The chat's door for Socket.IO clients: the browser's page first of all."""
+"""The door for Socket.IO clients: the browser's page first of all."""
 
 import asyncio
 from functools import partial
@@ -21,15 +21,15 @@ MESSAGE_EVENT = b"42"
 
 
 def encode(event: Event) -> bytes:
-    """An event as the frame that all clients of this door share.
+    """Encode an event as the frame that all clients of this door share.
 
-    It is what `AsyncServer.frame` would make of it, but spares a look for binary data at each name in it.
+    The result is what `AsyncServer.frame` returns, without its search for binary data in every name.
     """
     return text_frame(MESSAGE_EVENT + msgspec.json.encode(json_events.payload(event)))
 
 
-class SocketIOChat:
-    """Binds a Socket.IO server's namespace `/` to the hub.
+class SocketIODoor:
+    """Binds a Socket.IO server's namespace `/` to the hub; `login_time` in seconds.
 
     A client logs in with the handshake's `auth`, or with the event `connected` afterwards. Either way a refused login
     leaves nothing behind: no session, no name, no connection.
@@ -46,49 +46,56 @@ class SocketIOChat:
         server.on("connected", self._connected)
         for event in json_events.COMMAND_NAMES - {"connected", "login"}:
             server.on(event, partial(self._request, event))
-        server.unclaimed = self._unclaimed
+        server.unacknowledged = self._unacknowledged
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    async def _connect(self, sid: str, environ: dict, auth: Any = None) -> None:
-        session = None
+    async def drain(self, reason: str) -> None:
+        """Disconnect all clients; what was sent to them before arrives first."""
+        await self._server.eio.disconnect()
+
+    async def _connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
+        """The client's CONNECT, which may hold its login."""
         try:
-            session = self._hub.open(encode=encode, outlet=self._server.outlet(sid),
-                                     address=self._address(environ))
-            self._sessions[sid] = session
+            session = self._sessions[sid] = self._hub.open(
+                encode=encode, outlet=self._server.socket(sid), address=self._address(environ))
             if isinstance(auth, dict) and "username" in auth:
-                session.send(await self._hub.handle(session, json_events.command("connected", auth)))
+                session.send(await self._log_in(session, auth))
             elif auth:
                 raise BadMessage("The auth of a handshake is an object with a username.")
             else:
-                asyncio.get_running_loop().call_later(self._login_time, self._too_late, session)
+                asyncio.get_running_loop().call_later(self._login_time, self._login_overdue, session)
         except ChatError as error:
             self._disconnect(sid)
             raise ConnectionRefusedError(str(error), {"code": error.code}) from error
 
-    async def _connected(self, sid: str, auth: Any = None, *_: Any) -> dict:
+    async def _connected(self, sid: str, auth: Any = None, *_: Any) -> dict[str, Any]:
+        """The login of a client that has connected without one."""
         session = self._sessions[sid]
         try:
-            welcome = await self._hub.handle(session, json_events.command("connected", auth))
+            welcome = await self._log_in(session, auth)
         except ChatError as error:
             if session.person is None:
                 self._hub.close(session)
                 # The answer to the request goes out first.
                 asyncio.get_running_loop().call_soon(session.outlet.close, str(error))
-            return json_events.refusal(error)
+            return json_events.error_answer(error)
         session.send(welcome)
         return json_events.acknowledgement(welcome)
 
-    async def _request(self, event: str, sid: str, payload: Any = None, *_: Any) -> dict | None:
+    async def _log_in(self, session: Session, auth: Any) -> Any:
+        return await self._hub.handle(session, json_events.command("connected", auth))
+
+    async def _request(self, event: str, sid: str, payload: Any = None, *_: Any) -> dict[str, Any] | None:
         try:
             receipt = await self._hub.handle(self._sessions[sid], json_events.command(event, payload))
         except ChatError as error:
-            return json_events.refusal(error)
+            return json_events.error_answer(error)
         return json_events.acknowledgement(receipt) if event != "typing" else None
 
-    def _unclaimed(self, event: str, sid: str, answer: Any) -> None:
-        """A refusal that no acknowledgement takes to the client; a hint that came too late is not worth a word."""
+    def _unacknowledged(self, event: str, sid: str, answer: Any) -> None:
+        """Send a refusal as a notice if no acknowledgement takes it to the client; typing hints are not worth one."""
         session = self._sessions.get(sid)
         if session and isinstance(answer, dict) and not answer["ok"] and event != "typing":
             session.send(Notice(answer["code"], answer["message"]))
@@ -97,12 +104,12 @@ class SocketIOChat:
         if session := self._sessions.pop(sid, None):
             self._hub.close(session)
 
-    def _too_late(self, session: Session) -> None:
+    def _login_overdue(self, session: Session) -> None:
         if session.person is None and not session.closed:
             error = LoginRequired("Nobody logged in on this connection in time.")
             session.send(Notice(error.code, str(error)))
             session.outlet.close(str(error))
 
-    def _address(self, environ: dict) -> str:
+    def _address(self, environ: dict[str, Any]) -> str:
         client = environ["asgi.scope"].get("client")
         return self._proxies.behind(client[0] if client else "", [environ.get("HTTP_X_FORWARDED_FOR", "")])

@@ -1,8 +1,7 @@
 """What the TCP doors share: how a connection is read, how it logs in, how it ends.
 
-A door is a `Door` with a subclass of `Connection`; `webchat.gateways.lines.LineServer` and
-`webchat.gateways.braces.BraceServer` are the two. Each is made with (hub, outbox) and has `add_sockets(sockets)`,
-`stop()` (accept no more) and `async drain(reason)` (say why, end every connection, wait until all are gone).
+A TCP door is a subclass of `TCPDoor` with a subclass of `Connection`: see `webchat.gateways.lines` and
+`webchat.gateways.braces`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Generic
 
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.tcpserver import TCPServer
@@ -22,38 +21,55 @@ from webchat.chat.events import Event
 from webchat.chat.hub import Hub
 from webchat.chat.limits import LOGIN_TRIES, TYPED_LOGIN_TIME
 from webchat.chat.session import Session
+from webchat.codecs.stream_input import ItemT, StreamDecoder
 from webchat.net.accept import PatientAccept
 from webchat.net.errors import ProtocolViolation
 from webchat.net.outbox import Outbox, SendQueue
+from webchat.net.timers import Timer
 
 log = logging.getLogger(__name__)
 
-SEGMENT = 32 * 1024
-"""Bytes read at once, and thereby the most that one connection can make wait for the chat."""
+SEGMENT_SIZE = 32 * 1024
+"""Bytes read at once."""
 
-LINGER = 1.0
-"""Seconds that a peer has to take in the last words and close its own side."""
+PEER_CLOSE_TIME = 1.0
+"""Seconds that a peer has to receive the last words and to close its own side."""
 
-BREATH = 16
-"""Commands of one segment that are carried out before everybody else has a turn."""
+ITEMS_PER_TURN = 16
+"""Items of one segment that are handled before the other connections get their turn."""
 
 
-class Door(PatientAccept, TCPServer):
-    """One listening port of the chat. Times are in seconds."""
+CallLater = Callable[[float, Callable[[], None]], Timer]
 
-    connection: type[Connection]
+
+class TCPDoor(PatientAccept, TCPServer):
+    """One listening port of the chat; a `webchat.gateways.door.Door`.
+
+    A connection is closed if `login_time` seconds pass without a complete line or message and nobody has logged in, and
+    after `login_tries` refused logins. A peer has `close_time` seconds to close its own side after the last words.
+    `call_later(seconds, callback)` is the running event loop's unless given.
+    """
+
+    connection: type[Connection[Any]]
 
     def __init__(self, hub: Hub, outbox: Outbox, *, login_time: float = TYPED_LOGIN_TIME,
-                 login_tries: int = LOGIN_TRIES, linger: float = LINGER):
-        super().__init__(max_buffer_size=4 * SEGMENT, read_chunk_size=SEGMENT)
+                 login_tries: int = LOGIN_TRIES, close_time: float = PEER_CLOSE_TIME,
+                 call_later: CallLater | None = None):
+        super().__init__(max_buffer_size=4 * SEGMENT_SIZE, read_chunk_size=SEGMENT_SIZE)
         self.hub = hub
         self.outbox = outbox
         self.login_time = login_time
         self.login_tries = login_tries
-        self.linger = linger
-        self.connections: set[Connection] = set()
+        self.close_time = close_time
+        self._call_later = call_later
+        self.connections: set[Connection[Any]] = set()
 
-    async def handle_stream(self, stream: IOStream, address: tuple) -> None:
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call something after so many seconds, unless it is cancelled."""
+        return (self._call_later or asyncio.get_running_loop().call_later)(seconds, callback)
+
+    async def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        """Serve a connection that Tornado's server has accepted."""
         connection = self.connection(self, stream, str(address[0]) if address else "")
         self.connections.add(connection)
         try:
@@ -62,169 +78,194 @@ class Door(PatientAccept, TCPServer):
             self.connections.discard(connection)
 
     async def drain(self, reason: str) -> None:
-        """Accept no more, tell everybody why, and return when all connections have ended."""
+        """Accept no more connections, tell every peer the reason, and return when all connections have ended.
+
+        Peers that keep their side open are waited for no longer than twice the close time.
+        """
         self.stop()
         for connection in list(self.connections):
             connection.close(reason)
         if tasks := [connection.task for connection in self.connections if connection.task]:
-            await asyncio.wait(tasks, timeout=2 * self.linger)
+            await asyncio.wait(tasks, timeout=2 * self.close_time)
 
 
-class Connection:
-    """One connection, and its session's outlet.
+class Connection(Generic[ItemT]):
+    """One TCP connection; the outlet of its session.
 
-    A subclass says how bytes become items (`decoder`), what an item does (`act`) and how the server speaks (`tell`).
+    A subclass has a `decoder`, which turns bytes into items; it says what an item does (`handle_item`), and how events
+    (`encode`, `send`) and sentences (`send_sentence`) are sent.
     """
 
+    decoder: StreamDecoder[ItemT]
     encode: Callable[[Event], Any]
+    send: Callable[[Any], None]
+    """Sends a frame that `encode` has returned; never blocks, never raises."""
     echo = True
 
-    def __init__(self, door: Door, stream: IOStream, address: str):
+    def __init__(self, door: TCPDoor, stream: IOStream, address: str):
         self.door = door
         self.hub = door.hub
         self.stream = stream
         self.address = address
         self.queue = SendQueue(door.outbox, stream, self._too_slow)
-        self.session: Session | None = None
-        self.task: asyncio.Task | None = None
-        self.leaving = False
+        self.task: asyncio.Task[Any] | None = None
+        self.closing = False
+        self._session: Session | None = None
         self._reading: asyncio.Future[bytes] | None = None
-        self._refusals = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._refused_logins = 0
+        self._timer: Timer | None = None
+
+    @property
+    def session(self) -> Session:
+        """This connection's session; there is one whenever an item is handled."""
+        assert self._session is not None
+        return self._session
 
     # What a door adds.
 
-    decoder: Any
+    def send_greeting(self) -> None:
+        """Send what a new connection receives first; by default nothing."""
 
-    def greet(self) -> None:
-        """The first words, if any."""
-
-    async def act(self, item: Any) -> None:
-        """Do what one decoded item asks for. Raises ChatError."""
+    async def handle_item(self, item: ItemT) -> None:
+        """Do what an item asks for. Raises ChatError."""
         raise NotImplementedError
 
-    def tell(self, sentence: str) -> None:
-        """A sentence from the server to this connection alone."""
+    def send_sentence(self, sentence: str) -> None:
+        """Send a sentence of the server to this connection alone."""
         raise NotImplementedError
 
-    def send(self, frame: Any) -> None:
-        """The session's frames; never blocks, never raises."""
-        raise NotImplementedError
+    def refusal_sentence(self, error: ChatError) -> str:
+        """The sentence that tells this connection that something was refused."""
+        return str(error)
 
     def flush(self) -> None:
-        """Hand everything to the socket or its stream."""
+        """Hand everything that was sent to the socket, or to its stream."""
         self.queue.flush()
 
     # The life of a connection.
 
     async def serve(self) -> None:
-        """From the first byte to the last. However it ends, nothing is left behind."""
+        """Serve the connection until it ends; never raises, and leaves nothing behind."""
         self.task = asyncio.current_task()
         try:
             self._open()
             while True:
-                await self._carry_out(await self._receive())
+                await self._handle_items(await self._next_items())
         except StreamClosedError:
             pass
         except Exception:
             log.exception("A connection is dropped after an error")
         finally:
-            self._end()
+            self._clean_up()
 
     def _open(self) -> None:
         try:
-            self.session = self.hub.open(encode=type(self).encode, outlet=self, address=self.address, echo=self.echo)
+            self._session = self.hub.open(encode=type(self).encode, outlet=self, address=self.address, echo=self.echo)
         except ServerFull as error:
             self.close(str(error))
         else:
             self._expect_login()
-            self.greet()
+            self.send_greeting()
 
-    async def _receive(self) -> list[Any]:
-        """What the next segment, the next silence or the end of the input brings. Raises StreamClosedError."""
+    async def _next_items(self) -> list[ItemT]:
+        """The items that the next segment, a silence or the end of the input completes. Raises StreamClosedError."""
         try:
-            if self._reading is None:
-                self._reading = self.stream.read_bytes(SEGMENT, partial=True)
-            deadline = self.decoder.deadline
-            if self._reading.done():
-                await asyncio.sleep(0)  # an await that has nothing to wait for would let nobody else run
-            elif deadline is not None:
-                await asyncio.wait([self._reading], timeout=deadline)
-                if not self._reading.done():
-                    return self.decoder.idle()
-            data = await self._reading
+            data = await self._read(self.decoder.idle_after)
         except StreamClosedError as error:
-            if self.leaving or error.real_error or not (rest := self.decoder.end()):
-                raise
-            return rest  # the next read raises again
-        self._reading = None
+            was_reset = error.real_error is not None
+            if not was_reset and (items := self.decoder.end()):
+                return items  # the next read raises again
+            raise
+        if data is None:
+            return self.decoder.idle()
+        if self.closing:
+            return []
         try:
-            return [] if self.leaving else self.decoder.receive(data)
+            return self.decoder.receive(data)
         except ProtocolViolation as error:
             self.close(str(error))
             return []
 
-    async def _carry_out(self, items: list[Any]) -> None:
-        """One after the other, in the order of sending; the next segment is read when this one is done."""
+    async def _read(self, timeout: float | None) -> bytes | None:
+        """The next segment, or None if none comes within so many seconds. Raises StreamClosedError."""
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self.stream.read_bytes(SEGMENT_SIZE, partial=True))
+        if self._reading.done():
+            await asyncio.sleep(0)  # awaiting a finished future would not let other connections run
+        elif timeout is not None:
+            await asyncio.wait([self._reading], timeout=timeout)
+            if not self._reading.done():
+                return None
+        data = await self._reading
+        self._reading = None
+        return data
+
+    async def _handle_items(self, items: list[ItemT]) -> None:
+        """Handle items one after the other. The next segment is read after that, so they stay in order."""
         for count, item in enumerate(items, 1):
-            if self.leaving:
+            if self.closing:
                 return
             try:
-                await self.act(item)
+                await self.handle_item(item)
             except ChatError as error:
                 self._refuse(error)
-            if self.session.person is None and not self.leaving:
+            if self.session.person is None and not self.closing:
                 self._expect_login()
-            if not count % BREATH:
+            if count % ITEMS_PER_TURN == 0:
                 await asyncio.sleep(0)
-        # Now, and not at the end of the turn: a peer that has closed its sending side is still to get its answers, and
-        # the stream closes as soon as it sees that.
+        # Not at the end of this turn of the event loop: a peer that has closed its sending side still has to receive
+        # its answers, and the stream closes as soon as it notices that.
         self.queue.write()
 
     def _refuse(self, error: ChatError) -> None:
-        self.tell(self.explain(error))
+        self.send_sentence(self.refusal_sentence(error))
         if self.session.person is None:
-            self._refusals += 1
-            if self._refusals >= self.door.login_tries:
-                self.close("That was too often.")
-
-    def explain(self, error: ChatError) -> str:
-        """The sentence for a refusal."""
-        return str(error)
+            self._refused_logins += 1
+            if self._refused_logins >= self.door.login_tries:
+                self.close("There were too many refused logins.")
 
     def _expect_login(self) -> None:
         self._set_timer(self.door.login_time, self._login_overdue)
 
     def _login_overdue(self) -> None:
         if self.session.person is None:
-            self.close("Nobody gave a name in time.")
+            self.close("No name was given in time.")
 
     def _too_slow(self, reason: str) -> None:
         log.info("A connection from %s is closed: %s", self.address, reason)
         self.abort()
 
+    # The end of a connection.
+
     def abort(self) -> None:
-        """End at once, without a word."""
-        self.leaving = True
-        self._end()
+        """End the connection at once, without a reason."""
+        self.closing = True
+        self._clean_up()
 
     def close(self, reason: str = "") -> None:
-        """End after what was sent before, and `reason`, if any, have left. The chat forgets the session at once."""
-        if self.leaving:
+        """End the connection after everything sent before, and the reason if there is one, have been written.
+
+        The session is removed from the chat at once.
+        """
+        if self.closing:
             return
-        self.leaving = True
-        if self.session:
-            self.hub.close(self.session)
+        self.closing = True
+        if self._session:
+            self.hub.close(self._session)
         if reason:
-            self.tell(reason)
+            self.send_sentence(reason)
         self.flush()
         self.queue.close()
         if not self.stream.closed():
-            self._set_timer(self.door.linger, self.stream.close)
-            self.stream.write(b"").add_done_callback(self._half_close)
+            self._set_timer(self.door.close_time, self.stream.close)
+            self.stream.write(b"").add_done_callback(self._close_sending_side)
 
-    def _half_close(self, written: asyncio.Future) -> None:
-        """Close our side only: closing both while bytes of the peer's are unread would reset it, last words and all."""
+    def _close_sending_side(self, written: asyncio.Future[None]) -> None:
+        """Tell the peer that nothing more follows, and go on reading until it closes its own side.
+
+        If the socket were closed while bytes of the peer are unread, TCP would reset the connection, and the peer could
+        lose the last words (RFC 1122 section 4.2.2.13).
+        """
         if not written.cancelled() and not written.exception() and not self.stream.closed():
             with suppress(OSError):
                 self.stream.socket.shutdown(socket.SHUT_WR)
@@ -232,12 +273,12 @@ class Connection:
     def _set_timer(self, seconds: float, callback: Callable[[], None]) -> None:
         if self._timer:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(seconds, callback)
+        self._timer = self.door.call_later(seconds, callback)
 
-    def _end(self) -> None:
+    def _clean_up(self) -> None:
         if self._timer:
             self._timer.cancel()
-        if self.session:
-            self.hub.close(self.session)
+        if self._session:
+            self.hub.close(self._session)
         self.queue.close()
         self.stream.close()

@@ -1,7 +1,7 @@
-"""Accepting connections without spinning when the process has run out of descriptors.
+"""Accept connections, and pause when the process has run out of file descriptors.
 
-Tornado's accept handler lets EMFILE escape; the listening socket stays readable, so the loop comes back at once, and
-again, at a full core and a traceback each time. This one stops listening for a moment instead.
+Tornado's accept handler lets EMFILE escape. The listening socket stays readable, so the event loop calls the handler
+again at once, which takes a whole core and logs a traceback each time. This one stops listening for a moment instead.
 """
 
 import errno
@@ -12,38 +12,43 @@ from contextlib import suppress
 from typing import Any
 
 from tornado.ioloop import IOLoop
+from tornado.tcpserver import TCPServer
 
 log = logging.getLogger(__name__)
 
 BATCH = 128
-"""Connections accepted in one turn of the loop, so that a rush of them does not starve those who chat."""
+"""Most connections accepted in one turn of the event loop, so that a rush of them does not delay the others."""
 
 PAUSES = (0.5, 1.0, 2.0, 4.0)
-"""Seconds not listening after the first, second … failure in a row; the last one repeats."""
+"""Seconds to stop listening after the first, second, … failure in a row; the last one repeats."""
 
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""Errors of accept(2) that repeat until somebody releases descriptors or memory."""
 
 KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
-"""A peer that vanished without a word is noticed after 60 + 3 × 10 seconds."""
+"""A peer that vanished without closing the connection is noticed after 60 + 3 × 10 seconds."""
 
 
 class Acceptor:
-    """Accepts on one listening socket and hands each connection to `callback(connection, address)`."""
+    """Accepts on one listening socket and passes each connection to `callback(connection, address)`.
+
+    `pauses` are in seconds; `loop` is the current event loop unless given.
+    """
 
     def __init__(self, sock: socket.socket, callback: Callable[[socket.socket, Any], None],
-                 pauses: tuple[float, ...] = PAUSES):
+                 pauses: tuple[float, ...] = PAUSES, loop: IOLoop | None = None):
         self._sock = sock
         self._callback = callback
         self._pauses = pauses
         self._failures = 0
-        self._loop = IOLoop.current()
-        self._resumption: Any = None
+        self._loop = loop or IOLoop.current()
+        self._resumption: object = None  # the timer that ends a pause
         self._stopped = False
-        set_options(sock)
+        _set_options(sock)
         self._listen()
 
     def stop(self) -> None:
-        """Accept no more; the socket stays open."""
+        """Stop accepting; the socket stays open."""
         self._stopped = True
         if self._resumption is None:
             self._loop.remove_handler(self._sock)
@@ -67,34 +72,35 @@ class Acceptor:
                 if error.errno in EXHAUSTED:
                     self._pause(error)
                     return
-                continue  # that connection died while it waited (accept(2), "Error handling")
+                continue  # this connection was lost before it was accepted (accept(2), "Error handling")
             self._failures = 0
             self._callback(connection, address)
 
     def _pause(self, error: OSError) -> None:
         pause = self._pauses[min(self._failures, len(self._pauses) - 1)]
         self._failures += 1
-        log.warning("No connections accepted for %g s: %s", pause, error.strerror)
+        log.warning("Accepting no connections for %g s: %s", pause, error.strerror)
         self._loop.remove_handler(self._sock)
         self._resumption = self._loop.call_later(pause, self._listen)
 
 
-class PatientAccept:
-    """Mixin for `tornado.tcpserver.TCPServer` and its kind, `HTTPServer` included: they accept through `Acceptor`.
+class PatientAccept(TCPServer):
+    """A TCP server that accepts through `Acceptor`.
 
-    Put it before the server in the list of base classes.
+    It is also a mixin for Tornado's `HTTPServer`, where it comes first in the list of base classes.
     """
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
+        """Replaces Tornado's, which accepts with its own handler."""
         for sock in sockets:
             self._sockets[sock.fileno()] = sock
             self._handlers[sock.fileno()] = Acceptor(sock, self._handle_connection).stop
 
 
-def set_options(listener: socket.socket) -> None:
-    """Send at once, notice dead peers, and keep telnet's urgent bytes in their place (RFC 854, the Synch signal).
+def _set_options(listener: socket.socket) -> None:
+    """Set on a listening socket what its connections inherit; on each of them it would cost six system calls.
 
-    What is accepted inherits it; set on each connection instead, this would be six system calls for every login.
+    They send without delay, notice dead peers, and keep urgent bytes in the stream (RFC 854, telnet's Synch signal).
     """
     options = [
         (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
@@ -104,5 +110,5 @@ def set_options(listener: socket.socket) -> None:
     ]
     for level, name, value in options:
         if (option := getattr(socket, name, None)) is not None:
-            with suppress(OSError):  # this is no TCP socket
+            with suppress(OSError):  # not a TCP socket
                 listener.setsockopt(level, option, value)

@@ -1,4 +1,4 @@
-"""A folder of files, read once and answered from memory: no request ever touches the disk."""
+"""A folder of files that is read once and served from memory: no request reads the disk."""
 
 import gzip
 import hashlib
@@ -21,43 +21,48 @@ TYPES = {
     ".webp": "image/webp",
     ".woff2": "font/woff2",
 }
-"""Media types by suffix, the same on every machine (`mimetypes` reads the system's own tables)."""
+"""Media types by suffix. `mimetypes` depends on tables of the operating system, these are the same everywhere."""
 
 WORTH_COMPRESSING = 0.9
-"""A compressed body is kept where it is smaller than this share of the plain one."""
+"""A compressed body is kept if it is smaller than this share of the plain one."""
 
 LINK = re.compile(rb'(\s(?:src|href)=")([^"]+)(")')
+"""An HTML attribute with a link, as (text before the target, target, closing quote)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file, ready to be sent; the ETags are strong, so each coding has its own (RFC 9110, 8.8.3.3)."""
+    """One file, ready to be sent. `gzipped` is None if compressing it saves too little."""
 
     type: str
     body: bytes
     etag: str
     gzipped: bytes | None
 
-    def coded(self, gzip: bool) -> tuple[bytes, str, str | None]:
-        """The body, its ETag and its content coding, for a client that reads gzip or not."""
-        if gzip and self.gzipped is not None:
+    def coded(self, accepts_gzip: bool) -> tuple[bytes, str, str | None]:
+        """Return (body, ETag, content coding or None) for a client that accepts gzip or does not.
+
+        The ETags are strong, so each coding has its own (RFC 9110, 8.8.3.3).
+        """
+        if accepts_gzip and self.gzipped is not None:
             return self.gzipped, f'"{self.etag}-gz"', "gzip"
         return self.body, f'"{self.etag}"', None
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A folder's files by relative path, and the hash that names this very state of all of them together."""
+    """The files of a folder by relative path, and a hash of all of them together."""
 
     version: str
     assets: Mapping[str, Asset]
 
 
 def load(root: Path, entry: str = "index.html") -> Tree:
-    """The files below `root`; the entry page's own links get the tree's version before them.
+    """Read all files below `root`, except hidden ones and those in hidden folders.
 
-    The hash is of the whole tree, because a script imports others by relative paths: one changed file moves them all.
-    Hidden files are left out. Raises FileNotFoundError when there is no entry page.
+    In the entry page, links to these files get the tree's version as their first folder. All files share one version,
+    because scripts import each other by relative paths: one changed file changes the address of all.
+    Raises FileNotFoundError if there is no entry page.
     """
     bodies = {
         path.relative_to(root).as_posix(): path.read_bytes()
@@ -76,7 +81,7 @@ def _hash(pieces: Iterable[bytes]) -> str:
 
 
 def _with_version(html: bytes, version: str, names: Iterable[str]) -> bytes:
-    """Links to files of the tree, and to nothing else, lead into the versioned folder."""
+    """Put the version in front of links to files of the tree, and of no others."""
     ours = {name.encode() for name in names}
 
     def versioned(link: re.Match[bytes]) -> bytes:

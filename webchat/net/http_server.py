@@ -1,6 +1,7 @@
-"""The HTTP server under the page, Socket.IO and `/ws`: Tornado's, with limits and a patient accept loop."""
+"""The HTTP server of the page, Socket.IO and `/ws`: Tornado's, with limits, and accepting through `Acceptor`."""
 
 from collections.abc import Awaitable
+from typing import Any
 
 from tornado import httpserver
 from tornado.httputil import (
@@ -9,36 +10,42 @@ from tornado.httputil import (
     HTTPMessageDelegate,
     HTTPServerConnectionDelegate,
     RequestStartLine,
+    ResponseStartLine,
 )
 
 from webchat.net.accept import PatientAccept
 
 MAX_HEADER = 16 * 1024
-"""Bytes of a request's headers."""
+"""Most bytes of a request's headers."""
 
 MAX_BODY = 256 * 1024
-"""Bytes of a request's body; one long-polling POST holds several packets."""
+"""Most bytes of a request's body; one long-polling POST contains several packets."""
 
 BODY_TIME = 20.0
-"""Seconds that a request's body may take to arrive."""
+"""Seconds within which a request's body has to arrive."""
 
 IDLE_TIME = 60.0
-"""Seconds that a connection may wait for its next request."""
+"""Seconds after which a connection without a request is closed."""
 
 
 class HTTPServer(PatientAccept, httpserver.HTTPServer):
-    """Who is behind a proxy is `webchat.net.proxies`' business: Tornado's `xheaders` stay off."""
+    """Takes the arguments of Tornado's, except for the limits above.
 
-    def initialize(self, application, ssl_options=None) -> None:
-        super().initialize(application, ssl_options=ssl_options, max_header_size=MAX_HEADER, max_body_size=MAX_BODY,
-                           body_timeout=BODY_TIME, idle_connection_timeout=IDLE_TIME)
+    Tornado's `xheaders` stay off: `webchat.net.proxies` finds the clients behind proxies.
+    """
+
+    def initialize(self, *args: Any, **options: Any) -> None:
+        """Adds the limits. Tornado's servers are set up here, not in `__init__`."""
+        limits: dict[str, Any] = {"max_header_size": MAX_HEADER, "max_body_size": MAX_BODY,
+                                  "body_timeout": BODY_TIME, "idle_connection_timeout": IDLE_TIME}
+        super().initialize(*args, **(options | limits))
 
 
 class PrefixRouter(HTTPServerConnectionDelegate):
-    """Hands requests below `prefix` to `target`, and all others to `router`.
+    """Passes requests whose path begins with `prefix` to `target`, and all others to `router`.
 
-    It spares those below the prefix what Tornado's routing makes of a request before it looks at its path: arguments,
-    and a copy of them.
+    Before Tornado's own routing looks at the path, it parses the arguments of a request and copies them. Requests below
+    the prefix are spared that.
     """
 
     def __init__(self, prefix: str, target: HTTPServerConnectionDelegate, router: HTTPServerConnectionDelegate):
@@ -51,14 +58,17 @@ class PrefixRouter(HTTPServerConnectionDelegate):
 
 
 class _PrefixDelegate(HTTPMessageDelegate):
-    """Waits for the path."""
+    """Chooses between the two once the path is known, and forwards everything to the chosen one."""
 
     def __init__(self, router: PrefixRouter, server_conn: object, request_conn: HTTPConnection):
         self._router = router
         self._connections = server_conn, request_conn
-        self._delegate: HTTPMessageDelegate | None = None
+        self._delegate = HTTPMessageDelegate()  # does nothing, if the connection is closed before the path is known
 
-    def headers_received(self, start_line: RequestStartLine, headers: HTTPHeaders) -> Awaitable[None] | None:
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> Awaitable[None] | None:
+        assert isinstance(start_line, RequestStartLine)  # this is a server
         router = self._router
         handler = router.target if start_line.path.startswith(router.prefix) else router.router
         self._delegate = handler.start_request(*self._connections)
@@ -71,5 +81,4 @@ class _PrefixDelegate(HTTPMessageDelegate):
         self._delegate.finish()
 
     def on_connection_close(self) -> None:
-        if self._delegate is not None:
-            self._delegate.on_connection_close()
+        self._delegate.on_connection_close()

@@ -1,4 +1,4 @@
-"""Whose address a request comes from, when it came through proxies that the operator trusts."""
+"""The client's address of a request that came through proxies which the operator trusts."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -8,25 +8,30 @@ from tornado.httputil import HTTPServerRequest
 IPAddress = IPv4Address | IPv6Address
 
 FORWARDING = ("Forwarded", "Via", "X-Forwarded-For", "X-Real-IP")
-"""Headers by which a proxy gives itself away."""
+"""Headers that proxies add, and that a direct client has no reason to send."""
 
 
 class Proxies:
-    """The proxies whose `X-Forwarded-For` is believed.
+    """The networks of the proxies whose `X-Forwarded-For` is trusted.
 
-    Every hop appends the address that it was called from, and a client can send any beginning it likes: the header is
-    read from its end, for as long as the speaker is trusted. Keep Tornado's own `xheaders` off, which believes anybody.
+    Each proxy appends the address of its peer, and a client can send any addresses in front of those. So the header is
+    read from its end, as long as the address that appended an entry is a trusted proxy. Tornado's own `xheaders` must
+    stay off: it trusts every peer.
     """
 
     def __init__(self, trusted: Sequence[IPv4Network | IPv6Network] = ()):
         self._trusted = tuple(trusted)
 
     def client(self, request: HTTPServerRequest) -> str:
-        """The IP address of the client that the request began at."""
+        """The IP address of the client that made a request."""
         return self.behind(request.remote_ip or "", request.headers.get_list("X-Forwarded-For"))
 
     def behind(self, peer: str, forwarded: Sequence[str]) -> str:
-        """The address that the nearest trusted proxies vouch for; the peer's own where it is no trusted one."""
+        """The IP address of the client, from the peer's address and the values of `X-Forwarded-For`.
+
+        It is the peer's own unless the peer is a trusted proxy. An entry that is not an address ends the search at the
+        proxy that appended it.
+        """
         hops = [hop.strip() for header in forwarded for hop in header.split(",")]
         while hops and self.trusts(peer):
             hop = _address(hops.pop())
@@ -36,14 +41,15 @@ class Proxies:
         return peer
 
     def trusts(self, peer: str) -> bool:
-        """Whether the machine at this address is one of our proxies."""
+        """Whether this is the address of a trusted proxy."""
         address = _address(peer)
         return address is not None and any(address in network for network in self._trusted)
 
     def is_local(self, request: HTTPServerRequest) -> bool:
-        """Whether the request began on this machine.
+        """Whether the client of a request is on this machine.
 
-        A proxy here that nobody told us of makes everybody's requests look local: what it forwards is not.
+        A request that an unknown proxy forwarded is never local: if such a proxy runs on this machine, the requests of
+        all its clients arrive from a local address.
         """
         forwarded = any(name in request.headers for name in FORWARDING)
         if forwarded and not self.trusts(request.remote_ip or ""):

@@ -1,26 +1,26 @@
-"""The conversation in the window: legible on every paper, bounded, and characters only."""
+"""The conversation in the window: legible on every background, bounded, and characters only."""
 
 import pytest
 
-from tests.clients.desktop.qt import app  # noqa: F401
+from tests.clients.desktop.window_user import QtGui
 from tests.clients.test_colours import luminance
-from webchat.clients.desktop import log_view
-from webchat.clients.desktop.log_view import Entry, LogView
+from webchat.clients.desktop.log_view import LogEntry, LogView
 
-QtGui = pytest.importorskip("PyQt5.QtGui")
+DESKTOPS = {"light": ("#ffffff", "#000000"), "dark": ("#1e1f22", "#e6e6e6"), "black": ("#000000", "#ffffff")}
 
-PAPERS = {"light": ("#ffffff", "#000000"), "dark": ("#1e1f22", "#e6e6e6"), "black": ("#000000", "#ffffff")}
+
+CAPACITY = 50
 
 
 @pytest.fixture
-def view(app):  # noqa: F811
-    view = LogView()
+def view(app):
+    view = LogView(capacity=CAPACITY)
     yield view
     view.deleteLater()
 
 
 def fragments(view):
-    """Each run of characters with the colours it stands in: (text, ink, paper)."""
+    """The text, its colour and the colour behind it, for each run of characters with the same format."""
     block = view.document().begin()
     while block.isValid():
         background = block.blockFormat().background()
@@ -34,35 +34,34 @@ def fragments(view):
         block = block.next()
 
 
-@pytest.mark.parametrize("paper", PAPERS)
-def test_everything_is_legible_on_light_and_dark_desktops(view, paper):
-    base, text = PAPERS[paper]
+@pytest.mark.parametrize("desktop", DESKTOPS)
+def test_everything_is_legible_on_light_and_dark_desktops(view, desktop):
+    base, text = DESKTOPS[desktop]
     palette = QtGui.QPalette()
     for role, colour in ((QtGui.QPalette.Base, base), (QtGui.QPalette.Text, text)):
         palette.setColor(role, QtGui.QColor(colour))
     for number in range(12):
-        view.add(Entry("hello", f"guest{number}"))
-    view.add(Entry("mine", "Hugo", own=True))
-    view.add(Entry("psst", "ada", "Hugo"))
-    view.add(Entry("ada has left"))
-    view.add(Entry("That did not work.", alert=True))
+        view.add(LogEntry("hello", f"guest{number}"))
+    view.add(LogEntry("mine", "Hugo", own=True))
+    view.add(LogEntry("psst", "ada", "Hugo"))
+    view.add(LogEntry("ada has left"))
+    view.add(LogEntry("That did not work.", alert=True))
     view.setPalette(palette)  # while it is in use, as when the desktop turns dark in the evening
     for text, ink, ground in fragments(view):
         bright, dim = sorted((luminance(ink), luminance(ground)), reverse=True)
         assert (bright + 0.05) / (dim + 0.05) >= 3.5, (text, ink, ground)
 
 
-def test_ones_own_private_and_other_messages_stand_on_different_grounds(view):
-    for entry in (Entry("a", "ada"), Entry("b", "Hugo", own=True), Entry("c", "ada", "Hugo")):
+def test_own_private_and_other_messages_have_different_backgrounds(view):
+    for entry in (LogEntry("a", "ada"), LogEntry("b", "Hugo", own=True), LogEntry("c", "ada", "Hugo")):
         view.add(entry)
     assert len({ground for _, _, ground in fragments(view)}) == 3
 
 
-def test_it_does_not_grow_for_ever(view, monkeypatch):
-    monkeypatch.setattr(log_view, "MOST", 50)
-    for number in range(200):
-        view.add(Entry(f"line {number}"))
-    assert len(view.entries) <= 55
+def test_the_oldest_entries_are_removed(view):
+    for number in range(4 * CAPACITY):
+        view.add(LogEntry(f"line {number}"))
+    assert CAPACITY <= len(view.entries) <= 1.1 * CAPACITY
     assert view.document().blockCount() == len(view.entries)
     assert "line 199" in view.toPlainText() and "line 140" not in view.toPlainText()
 
@@ -70,5 +69,5 @@ def test_it_does_not_grow_for_ever(view, monkeypatch):
 def test_a_text_without_spaces_is_wrapped(view):
     view.resize(300, 200)
     view.show()
-    view.add(Entry("x" * 4096, "ada"))
+    view.add(LogEntry("x" * 4096, "ada"))
     assert view.horizontalScrollBar().maximum() == 0

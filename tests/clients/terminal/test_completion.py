@@ -1,18 +1,18 @@
-"""What Tab offers."""
+"""Completion with Tab."""
 
 import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
-from webchat.clients.link import Here
+from webchat.clients.link import ChatState
 from webchat.clients.terminal.completion import ChatCompleter, WordCompleter
 
-HERE = Here(name="Hugo", people={"Hugo", "ada", "Ada Love", "Sue*", "bob"}, groups=("Quite Interesting", "Taskmaster"),
-            rooms=["Taskmaster"])
+STATE = ChatState(name="Hugo", people={"Hugo", "ada", "Ada Love", "Sue*", "bob"},
+                  groups=("Quite Interesting", "Taskmaster"), rooms=["Taskmaster"])
 
 
 def after_tab(completer, text: str) -> list[str]:
-    """The lines that Tab would make of a line, in the order in which they are offered."""
+    """The lines that Tab offers for a line, in their order."""
     offers = completer.get_completions(Document(text), CompleteEvent(completion_requested=True))
     return [text[: len(text) + offer.start_position] + offer.text for offer in offers]
 
@@ -34,16 +34,18 @@ def after_tab(completer, text: str) -> list[str]:
     ("hello ", []),
     ("/nothing ", []),
     ("//us", []),
+    ("//hi b", ["//hi bob"]),
+    ('/msg "Ada Love" b', []),
 ])
-def test_commands_rooms_and_names_but_not_ones_own(typed, offered):
-    assert after_tab(ChatCompleter(HERE), typed) == offered
+def test_tab_offers_commands_rooms_and_the_names_of_other_people(typed, offered):
+    assert after_tab(ChatCompleter(STATE), typed) == offered
 
 
 def test_every_command_says_what_it_is_for():
-    offers = ChatCompleter(HERE).get_completions(Document("/"), CompleteEvent())
+    offers = ChatCompleter(STATE).get_completions(Document("/"), CompleteEvent())
     assert all(offer.display_meta_text for offer in offers)
 
 
-def test_a_question_with_few_answers_offers_those():
-    assert after_tab(WordCompleter(lambda: HERE.groups), "task") == ["Taskmaster"]
-    assert after_tab(WordCompleter(lambda: HERE.groups), "") == list(HERE.groups)
+def test_a_question_with_few_answers_offers_them():
+    assert after_tab(WordCompleter(lambda: STATE.groups), "task") == ["Taskmaster"]
+    assert after_tab(WordCompleter(lambda: STATE.groups), "") == list(STATE.groups)

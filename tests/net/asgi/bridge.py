@@ -7,8 +7,7 @@ from tornado.iostream import IOStream
 from tornado.testing import AsyncHTTPTestCase
 from tornado.web import Application
 
-from webchat.net.asgi import mount
-from webchat.net.asgi import websocket as asgi_websocket
+from webchat.net.asgi import mount, websocket_of
 
 TIMEOUT = 5
 CONNECT = (
@@ -23,11 +22,13 @@ class BridgeTest(AsyncHTTPTestCase):
     options = {}
 
     def get_app(self):
-        self.scopes = []
+        self.scopes, self.websockets = [], []
         return Application(mount(r"/.*", self.dispatch, **self.options))
 
     async def dispatch(self, scope, receive, send):
         self.scopes.append(scope)
+        if scope["type"] == "websocket":
+            self.websockets.append(websocket_of(scope))
         await self.asgi(scope, receive, send)
 
     def setUp(self):
@@ -87,9 +88,15 @@ class WebSocketTest(BridgeTest):
         await client.websocket()
         return client
 
-    def patch_close_time(self, seconds):
-        self.addCleanup(setattr, asgi_websocket, "CLOSE_TIME", asgi_websocket.CLOSE_TIME)
-        asgi_websocket.CLOSE_TIME = seconds
+    def server_side(self):
+        """The server's end of the newest connection."""
+        return self.websockets[-1]
+
+    async def until(self, condition):
+        """Let the event loop turn until something has become true."""
+        async with asyncio.timeout(TIMEOUT):
+            while not condition():
+                await asyncio.sleep(0)
 
     async def disconnected(self):
         await asyncio.wait_for(self.over.wait(), TIMEOUT)

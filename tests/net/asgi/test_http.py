@@ -7,7 +7,8 @@ from tornado.httputil import HTTPHeaders
 from tornado.testing import gen_test
 
 from tests.net.asgi.bridge import TIMEOUT, BridgeTest, read_body, respond
-from webchat.net.asgi.http import HIGH_WATER, Disconnected, Exchange
+from webchat.net.asgi.http import BODY_BUFFER, Exchange
+from webchat.net.asgi.types import Disconnected
 from webchat.net.outbox import Outbox
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -104,16 +105,16 @@ class RequestTest(BridgeTest):
 class BackPressureTest(unittest.IsolatedAsyncioTestCase):
     async def test_a_body_is_read_no_faster_than_the_application_takes_it(self):
         exchange = Exchange(FakeMount(), FakeConnection(), {"http_version": "1.1"}, HTTPHeaders())
-        self.assertIsNone(exchange.data_received(b"x" * HIGH_WATER))
+        self.assertIsNone(exchange.data_received(b"x" * BODY_BUFFER))
         full = exchange.data_received(b"y")
         self.assertFalse(full.done())
         event = await exchange.receive()
-        self.assertEqual(len(event["body"]), HIGH_WATER + 1)
+        self.assertEqual(len(event["body"]), BODY_BUFFER + 1)
         self.assertTrue(full.done())
 
     async def test_a_disconnect_ends_the_wait_for_the_application(self):
         exchange = Exchange(FakeMount(), FakeConnection(), {"http_version": "1.1"}, HTTPHeaders())
-        full = exchange.data_received(b"x" * HIGH_WATER + b"y")
+        full = exchange.data_received(b"x" * BODY_BUFFER + b"y")
         exchange.disconnected()
         self.assertTrue(full.done())
 

@@ -11,9 +11,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, masked
 from tests.net.asgi.bridge import CONNECT, TIMEOUT, WebSocketTest, echo
 from tests.uv import OnUvloop
-from webchat.net.asgi import mount
-from webchat.net.asgi.websocket import SEND_QUEUE
-from webchat.net.outbox import text_frame
+from webchat.net.asgi import mount, websocket_of
+from webchat.net.frames import binary_frame, text_frame
 
 
 class HandshakeTest(WebSocketTest):
@@ -221,15 +220,15 @@ class TlsTest(AsyncHTTPSTestCase):
             self.assertEqual(closed.exception.rcvd.code, 1009)
 
 
-class SendQueueTest(WebSocketTest):
+class SendFrameTest(WebSocketTest):
     @gen_test
     async def test_frames_put_into_the_queue_keep_their_place_among_the_messages(self):
         async def app(scope, receive, send):
             await send({"type": "websocket.accept"})
-            queue = scope["extensions"][SEND_QUEUE]["queue"]
+            websocket = websocket_of(scope)
             for i in range(0, 100, 2):
                 await send({"type": "websocket.send", "text": str(i)})
-                queue.send(text_frame(b"%d" % (i + 1)))
+                websocket.send_frame(text_frame(b"%d" % (i + 1)))
 
         self.asgi = app
         client = await self.open()
@@ -238,21 +237,120 @@ class SendQueueTest(WebSocketTest):
     @gen_test
     async def test_it_is_closed_with_the_connection(self):
         client = await self.open()
-        queue = self.scopes[-1]["extensions"][SEND_QUEUE]["queue"]
+        self.assertTrue(self.server_side().is_open)
         client.close()
         await self.disconnected()
-        while not queue.closed:
-            await asyncio.sleep(0)
+        await self.until(lambda: not self.server_side().is_open)
 
     @gen_test
-    async def test_before_the_accept_there_is_none(self):
+    async def test_before_the_accept_it_is_not_open_and_cannot_be_closed(self):
         async def app(scope, receive, send):
-            self.last = scope["extensions"][SEND_QUEUE].copy()
+            websocket = websocket_of(scope)
+            self.events.append(websocket.is_open)
+            websocket.close(1000)
             await send({"type": "websocket.accept"})
 
         self.asgi = app
+        client = await self.open()
+        self.assertEqual(self.events, [False])
+        self.assertEqual(await client.frame(), (CLOSE, b"\x03\xe8"))
+
+
+class Echo:
+    """A receiver that sends every message back, and notes what it was told at the end."""
+
+    def __init__(self, websocket):
+        self.websocket = websocket
+        self.end = None
+        self.over = asyncio.Event()
+
+    async def receive(self, message):
+        frame = text_frame(message.encode()) if isinstance(message, str) else binary_frame(message)
+        self.websocket.send_frame(frame)
+
+    async def disconnected(self, code, reason):
+        self.end = self.end, code, reason
+        self.over.set()
+
+
+class ReceiverTest(WebSocketTest):
+    """An application that has handed its WebSocket over, and returned."""
+
+    kind = Echo
+
+    async def asgi(self, scope, receive, send):
+        await send({"type": "websocket.accept"})
+        self.receiver = self.kind(websocket_of(scope))
+        self.receiver.websocket.hand_over_to(self.receiver)
+
+    async def ended(self):
+        await asyncio.wait_for(self.receiver.over.wait(), TIMEOUT)
+        return self.receiver.end
+
+    @gen_test
+    async def test_it_gets_each_message_and_pings_are_answered_beside_it(self):
+        client = await self.open()
+        client.send(masked(TEXT, b"one") + masked(PING, b"?") + masked(BINARY, b"two"))
+        self.assertEqual([await client.frame() for _ in range(3)], [(TEXT, b"one"), (PONG, b"?"), (BINARY, b"two")])
+
+    @gen_test
+    async def test_it_is_told_once_how_the_client_closed(self):
+        client = await self.open()
+        client.send(masked(CLOSE, b"\x0f\xa0bye"))
+        self.assertEqual(await client.read_all(), b"\x88\x02\x0f\xa0")
+        self.assertEqual(await self.ended(), (None, 4000, "bye"))
+
+    @gen_test
+    async def test_it_is_told_when_the_connection_is_lost(self):
+        client = await self.open()
+        client.close()
+        self.assertEqual(await self.ended(), (None, 1006, ""))
+
+    @gen_test
+    async def test_it_is_told_which_rule_the_client_broke(self):
+        client = await self.open()
+        client.send(masked(3))
+        self.assertEqual((await client.frame())[0], CLOSE)
+        self.assertEqual(await self.ended(), (None, 1002, "unknown opcode"))
+
+    @gen_test
+    async def test_one_that_fails_closes_with_1011_and_is_told_so(self):
+        async def fail(message):
+            raise ZeroDivisionError
+
+        client = await self.open()
+        self.receiver.receive = fail
+        with self.assertLogs("webchat.net.asgi.websocket", "ERROR"):
+            client.send(masked(TEXT, b"x"))
+            self.assertEqual(await client.frame(), (CLOSE, b"\x03\xf3"))
+        self.assertEqual(await self.ended(), (None, 1011, ""))
+
+    @gen_test
+    async def test_one_that_fails_at_the_end_is_logged_and_leaves_nothing(self):
+        async def fail(code, reason):
+            self.receiver.over.set()
+            raise ZeroDivisionError
+
+        tasks = asyncio.all_tasks()
+        client = await self.open()
+        self.receiver.disconnected = fail
+        with self.assertLogs("webchat.net.asgi.websocket", "ERROR"):
+            client.send(masked(CLOSE))
+            await client.read_all()
+            await self.until(lambda: not asyncio.all_tasks() - tasks)
+
+    @gen_test
+    async def test_no_coroutine_of_the_application_stays_for_an_idle_connection(self):
         await self.open()
-        self.assertEqual(self.last, {})
+        (task,) = [task for task in asyncio.all_tasks() if task.get_coro().__qualname__ == "WebSocket._run"]
+        self.assertIsNone(getattr(task.get_coro().cr_await, "cr_await", None))
+
+
+class ForeignServerTest(WebSocketTest):
+    @gen_test
+    async def test_another_asgi_server_is_told_apart_with_a_sentence(self):
+        with self.assertRaisesRegex(RuntimeError, "webchat.net.asgi.mount"):
+            websocket_of({"type": "websocket", "extensions": {}})
 
 
 class BackPressureTest(WebSocketTest):

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import time
 import weakref
 
 from tornado.testing import gen_test
@@ -10,9 +9,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.frames import BINARY, CLOSE, PING, PONG, TEXT, masked
-from tests.net.asgi.bridge import CONNECT, TIMEOUT, WebSocketTest, echo
-from webchat.net.asgi.websocket import SEND_QUEUE
-from webchat.net.outbox import Outbox, text_frame
+from tests.net.asgi.bridge import CONNECT, WebSocketTest, echo
+from tests.net.fake_timers import FakeTimers
+from webchat.net.asgi import websocket_of
+from webchat.net.asgi.websocket import RECHECK_DELAY
+from webchat.net.frames import text_frame
+from webchat.net.outbox import Outbox
 
 
 class ClosingTest(WebSocketTest):
@@ -55,10 +57,10 @@ class ClosingTest(WebSocketTest):
     @gen_test
     async def test_nothing_follows_a_close_frame(self):
         client = await self.open()
-        extension = self.scopes[-1]["extensions"][SEND_QUEUE]
-        extension["queue"].send(text_frame(b"last word"))
-        extension["close"](4000, "enough")
-        extension["queue"].send(text_frame(b"too late"))
+        websocket = self.server_side()
+        websocket.send_frame(text_frame(b"last word"))
+        websocket.close(4000, "enough")
+        websocket.send_frame(text_frame(b"too late"))
         client.send(masked(CLOSE, b"\x0f\xa0"))
         self.assertEqual(await client.read_all(), b"\x81\x09last word\x88\x08\x0f\xa0enough")
 
@@ -100,17 +102,6 @@ class ClosingTest(WebSocketTest):
         self.assertEqual(await self.disconnected(), (1000, ""))
 
     @gen_test
-    async def test_a_client_that_never_answers_our_close_is_cut_off(self):
-        self.patch_close_time(0)
-
-        async def app(scope, receive, send):
-            await send({"type": "websocket.accept"})
-
-        self.asgi = app
-        client = await self.open()
-        self.assertEqual(await client.read_all(), b"\x88\x02\x03\xe8")
-
-    @gen_test
     async def test_nothing_is_left_when_it_is_over(self):
         tasks = asyncio.all_tasks()
         for goodbye in (masked(CLOSE), masked(3), b""):
@@ -123,47 +114,141 @@ class ClosingTest(WebSocketTest):
             await asyncio.sleep(0)
 
 
-class KeepAliveTest(WebSocketTest):
-    options = {"ping_interval": 0.05}
+class CyclesTest(WebSocketTest):
+    """Closed connections leave no reference cycles: the garbage collector runs rarely, and would find them late."""
+
+    def setUp(self):
+        super().setUp()
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+
+    async def ended(self, *goodbyes):
+        for goodbye in goodbyes:
+            client = await self.open()
+            reference = weakref.ref(self.server_side())
+            self.websockets.clear()
+            self.scopes.clear()
+            client.send(goodbye)
+            client.close()
+            del client
+            self.clients.clear()
+            await self.until(lambda: reference() is None)  # noqa: B023
 
     @gen_test
-    async def test_a_client_is_pinged_for_as_long_as_it_answers_and_then_told_why_it_is_cut_off(self):
+    async def test_an_application_that_speaks_asgi_leaves_none(self):
+        await self.ended(masked(CLOSE), masked(3), b"")
+
+    @gen_test
+    async def test_a_receiver_leaves_none(self):
+        class Idle:
+            def __init__(self, websocket):
+                self.websocket = websocket
+
+            async def receive(self, message):
+                pass
+
+            async def disconnected(self, code, reason):
+                pass
+
+        async def app(scope, receive, send):
+            await send({"type": "websocket.accept"})
+            websocket = websocket_of(scope)
+            websocket.hand_over_to(Idle(websocket))
+
+        self.asgi = app
+        await self.ended(masked(CLOSE), masked(3), b"")
+
+
+class KeepAliveTest(WebSocketTest):
+    """Every 20 seconds of a clock that the test moves."""
+
+    def get_app(self):
+        self.timers = FakeTimers()
+        self.options = {"ping_interval": 20.0, "timers": self.timers}
+        return super().get_app()
+
+    async def pinged(self, client):
+        self.timers.advance(20)
+        self.assertEqual(await client.frame(), (PING, b""))
+
+    async def answer(self, client, pong=True):
+        """The client answers, and the server has read it."""
+        count = len(self.events)
+        client.send((masked(PONG) if pong else b"") + masked(TEXT, b"x"))
+        await self.until(lambda: len(self.events) > count)
+
+    @gen_test
+    async def test_a_client_is_pinged_for_as_long_as_it_answers_and_then_told_why_it_is_disconnected(self):
         client = await self.open()
         for _ in range(3):
-            self.assertEqual(await client.frame(), (PING, b""))
-            client.send(masked(PONG))
-        self.assertEqual(await client.frame(), (PING, b""))
-        opcode, payload = await client.frame()
-        self.assertEqual((opcode, payload), (CLOSE, b"\x03\xf3no answer to a ping"))
+            await self.pinged(client)
+            await self.answer(client)
+        await self.pinged(client)
+        self.timers.advance(20 + RECHECK_DELAY)
+        self.assertEqual(await client.frame(), (CLOSE, b"\x03\xf3no answer to a ping"))
         self.assertEqual(await self.disconnected(), (1006, "no answer to a ping"))
 
-
-    def server_side(self):
-        return self.scopes[-1]["extensions"][SEND_QUEUE]["close"].__self__
+    @gen_test
+    async def test_anything_that_the_client_sends_shows_that_it_is_there(self):
+        client = await self.open()
+        for _ in range(3):
+            await self.pinged(client)
+            await self.answer(client, pong=False)
 
     @gen_test
-    async def test_a_client_that_has_yet_to_read_what_came_before_the_ping_is_not_cut_off(self):
+    async def test_a_client_that_has_yet_to_read_what_came_before_the_ping_is_not_disconnected(self):
         client = await self.open()
-        queue = self.scopes[-1]["extensions"][SEND_QUEUE]["queue"]
-        while not queue.pending:
-            queue.send(text_frame(b"x" * 100_000))
-            queue.write()
-        for _ in range(3):
-            self.server_side()._ping()
-        self.assertFalse(self.server_side()._silent)
+        websocket = self.server_side()
+        while not websocket.pending:
+            websocket.send_frame(text_frame(b"x" * 100_000))
+            await asyncio.sleep(0)
+        self.timers.advance(100)
+        self.assertTrue(websocket.is_open)
         opcode, payload = await client.frame()
         self.assertEqual((opcode, len(payload)), (TEXT, 100_000))
 
     @gen_test
-    async def test_an_answer_that_lay_unread_while_we_were_busy_counts(self):
+    async def test_a_client_is_not_disconnected_because_the_application_lags(self):
+        go_on = asyncio.Event()
+
+        async def received(event, send):
+            if event["type"] == "websocket.receive":
+                await go_on.wait()
+
+        self.received = received
         client = await self.open()
-        self.assertEqual(await client.frame(), (PING, b""))
-        client.send(masked(PONG))
-        self.server_side()._ping()  # before this turn of the event loop reads the answer
-        self.assertEqual(await client.frame(), (PING, b""))
+        await self.pinged(client)
+        client.send(masked(TEXT, b"slow") + masked(PONG))
+        await self.until(lambda: self.events[-1]["type"] == "websocket.receive")
+        for _ in range(5):
+            self.timers.advance(20 + RECHECK_DELAY)
+            await self.until(lambda: not self.server_side().pending)
+        self.assertTrue(self.server_side().is_open)
+        go_on.set()
 
     @gen_test
-    async def test_no_ping_is_left_of_a_client_that_went_with_its_handshake(self):
+    async def test_an_answer_that_was_unread_while_the_process_was_stalled_counts(self):
+        client = await self.open()
+        await self.pinged(client)
+        self.timers.stall(60)  # the next check comes before the answer is read
+        await self.answer(client)
+        self.timers.advance(RECHECK_DELAY)
+        self.assertTrue(self.server_side().is_open)
+        await self.pinged(client)
+
+    @gen_test
+    async def test_a_client_that_does_not_answer_our_close_is_disconnected_when_its_time_is_over(self):
+        client = await self.open()
+        self.server_side().close(1000)
+        self.assertEqual(await client.frame(), (CLOSE, b"\x03\xe8"))
+        self.timers.advance(4.9)
+        self.assertEqual(len(self.timers.running()), 1)
+        self.timers.advance(0.2)
+        self.assertEqual(await client.read_all(), b"")
+
+    @gen_test
+    async def test_no_timer_is_left_of_a_client_that_went_with_its_handshake(self):
         async def app(scope, receive, send):
             (await self.server_stream()).close()  # as when its end is read with its handshake
             await self.accept(receive, send)
@@ -172,17 +257,11 @@ class KeepAliveTest(WebSocketTest):
         client = await self.connect()
         client.send(CONNECT)
         self.assertEqual(await self.disconnected(), (1006, ""))
-        reference = weakref.ref(self.server_side())
-        self.scopes.clear()
-        deadline = time.monotonic() + TIMEOUT
-        while reference() and time.monotonic() < deadline:
-            await asyncio.sleep(0)
-            gc.collect()
-        self.assertIsNone(reference())
+        await self.until(lambda: not self.timers.running())
 
 
 class ViolationTest(WebSocketTest):
-    options = {"max_message_size": 1000}
+    options = {"max_message_size": 1000, "close_timeout": 3600}
 
     async def violate(self, data):
         client = await self.open()
@@ -213,7 +292,6 @@ class ViolationTest(WebSocketTest):
 
     @gen_test
     async def test_a_client_sees_the_end_right_behind_the_reason(self):
-        self.patch_close_time(3600)
         for data in (b"\x81\x01x", masked(TEXT, b"\xff"), masked(TEXT, b"x" * 1001)):
             client = await self.open()
             client.send(data)
@@ -222,7 +300,6 @@ class ViolationTest(WebSocketTest):
 
     @gen_test
     async def test_the_stock_client_is_told_the_reason(self):
-        self.patch_close_time(3600)
         async with connect(self.get_url("/").replace("http", "ws")) as client:
             await client.send("x" * 1001)
             with self.assertRaises(ConnectionClosed) as closed:
@@ -246,9 +323,9 @@ class SlowReaderTest(WebSocketTest):
     async def test_it_is_told_and_the_application_too(self):
         async def app(scope, receive, send):
             await send({"type": "websocket.accept"})
-            queue = scope["extensions"][SEND_QUEUE]["queue"]
-            while not queue.closed:
-                queue.send(text_frame(b"x" * 10_000))
+            websocket = websocket_of(scope)
+            while websocket.is_open:
+                websocket.send_frame(text_frame(b"x" * 10_000))
                 await asyncio.sleep(0)
             self.last = await receive(), await receive()
             self.last = self.last[1]

@@ -7,8 +7,10 @@ import logging
 import aiohttp
 import pytest
 
+from tests.net.fake_timers import FakeTimers
 from tests.net.realtime import FAST, EngineTest, online
 from webchat.net.engineio import AsyncServer
+from webchat.net.engineio.server import LAST_FRAMES_TIME
 
 
 class HandshakeTest(EngineTest):
@@ -52,6 +54,17 @@ class HandshakeTest(EngineTest):
         self.assertEqual((status, answer["code"]), (400, 5))
         self.assertIn("version 3", answer["message"])
         self.assertIn("Socket.IO 2", answer["message"])
+
+    @online
+    async def test_an_error_is_json_that_must_not_be_cached(self):
+        async with self.http.get(self.url(eio="3")) as response:
+            self.assertEqual(response.headers["Content-Type"], "application/json")
+            self.assertEqual(response.headers["Cache-Control"], "no-store")
+
+    @online
+    async def test_options_are_answered(self):
+        async with self.http.options(self.url()) as response:
+            self.assertEqual((response.status, self.sockets), (200, {}))
 
     @online
     async def test_a_method_that_opens_no_session_is_a_bad_request(self):
@@ -163,7 +176,7 @@ class PollingTest(EngineTest):
     async def test_a_second_poll_ends_the_session_and_the_first_one(self):
         sid = await self.open_polling()
         first = asyncio.ensure_future(self.get(sid))
-        await self.until(lambda: self.sockets[sid].transport.busy)
+        await self.until(lambda: self.sockets[sid].transport.is_polled)
         self.assertEqual((await self.get(sid))[0], 400)
         self.assertEqual(await first, (200, "1"))
         self.assertEqual((await self.get(sid))[0], 400)
@@ -172,7 +185,7 @@ class PollingTest(EngineTest):
     async def test_the_clients_close_packet_ends_its_poll(self):
         sid = await self.open_polling()
         poll = asyncio.ensure_future(self.get(sid))
-        await self.until(lambda: self.sockets[sid].transport.busy)
+        await self.until(lambda: self.sockets[sid].transport.is_polled)
         self.assertEqual((await self.post(sid, "1"))[0], 200)
         self.assertEqual(await poll, (200, "6"))
         self.assertEqual((await self.get(sid))[0], 400)
@@ -188,12 +201,21 @@ class PollingTest(EngineTest):
         self.assertEqual((await self.get(sid))[0], 400)
 
     @online
-    async def test_a_long_answer_is_compressed(self):
+    async def test_a_long_answer_is_compressed_as_the_client_accepts_it(self):
         sid = await self.open_polling()
-        await self.server.send(sid, "x" * 2000)
-        async with self.http.get(self.url(sid=sid)) as response:
-            self.assertEqual(response.headers["Content-Encoding"], "gzip")
-            self.assertEqual(await response.text(), "4" + "x" * 2000)
+        for accepted, coding in (("gzip", "gzip"), ("br, deflate;q=0.5", "deflate"), ("br", None)):
+            await self.server.send(sid, "x" * 2000)
+            async with self.http.get(self.url(sid=sid), headers={"Accept-Encoding": accepted}) as response:
+                self.assertEqual(response.headers.get("Content-Encoding"), coding)
+                self.assertEqual(await response.text(), "4" + "x" * 2000)
+
+    @online
+    async def test_the_last_frames_are_not_kept_for_long(self):
+        timers = self.server.timers = FakeTimers()
+        sid = await self.open_polling()
+        await self.server.disconnect(sid)
+        timers.advance(LAST_FRAMES_TIME)
+        self.assertEqual((await self.get(sid))[0], 400)
 
 
 class LimitsTest(EngineTest):
@@ -203,7 +225,7 @@ class LimitsTest(EngineTest):
     async def test_a_poll_that_is_hung_up_ends_the_session_and_its_tasks(self):
         sid = await self.open_polling()
         poll = asyncio.ensure_future(self.get(sid))
-        await self.until(lambda: self.sockets[sid].transport.busy)
+        await self.until(lambda: self.sockets[sid].transport.is_polled)
         poll.cancel()
         await self.until(lambda: not self.sockets and not self.tasks())
         self.assertEqual(self.reasons, ["transport error"])

@@ -9,11 +9,21 @@ from hypothesis import strategies as st
 
 from webchat.net.engineio.payload import engine_frame, engine_packets, polling_packets, polling_payload
 from webchat.net.errors import ProtocolViolation
-from webchat.net.socketio.codec import ACK, BINARY_ACK, BINARY_EVENT, CONNECT, EVENT, MAX_DEPTH, RESERVED, Codec, fill
+from webchat.net.socketio.codec import (
+    ACK,
+    BINARY_ACK,
+    BINARY_EVENT,
+    CONNECT,
+    EVENT,
+    MAX_DEPTH,
+    RESERVED,
+    PacketCodec,
+    fill,
+)
 
 quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-CODEC = Codec(socketio.packet.Packet, max_attachments=10_000)
+CODEC = PacketCodec(socketio.packet.Packet, max_attachments=10_000)
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
 numbers = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)

@@ -1,4 +1,4 @@
-"""The Socket.IO server, seen from the application: handlers, serializers, managers."""
+"""The Socket.IO server, seen from the application: handlers and serializers."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ import engineio
 import socketio
 
 from tests.net.realtime import SocketTest, online
-from webchat.net.socketio import AsyncServer, Manager
+from webchat.net.socketio import AsyncServer
 
 
 class HandlersTest(SocketTest):
@@ -146,15 +146,6 @@ class TestJson:
             assert AsyncServer(json=Loud).frame("a") == b'\x81\x0742["A"]'
         finally:
             socketio.packet.Packet.json = engineio.packet.Packet.json = before
-
-
-class TestManager:
-    def test_it_mixes_with_a_manager_for_several_processes(self):
-        class RedisManager(socketio.AsyncRedisManager, Manager):
-            pass
-
-        manager = RedisManager("redis://127.0.0.1:1", write_only=True)
-        assert manager._sids == {}
 
 
 del SocketTest  # a base, not a test

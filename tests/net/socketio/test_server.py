@@ -69,12 +69,32 @@ class ConnectTest(SocketTest):
 
         client = await self.open_websocket()
         await client.send_str("40")
-        await self.until(lambda: self.server._outlets)
+        await self.until(lambda: self.members)
         await self.server.emit("secret")
         verdict.set()
         await client.receive_str()
         await self.server.emit("news")
         self.assertEqual(await client.receive_str(), '42["news"]')
+
+
+class BoundTest(SocketTest):
+    options = {"max_queue": 10_000}
+
+    @online
+    async def test_what_is_sent_to_a_client_whose_handler_decides_is_bounded(self):
+        reached = asyncio.Event()
+
+        @self.server.event
+        async def connect(sid, environ):
+            for _ in range(12):
+                await self.server.emit("early", "x" * 1000, to=sid)
+            reached.set()
+            await asyncio.Event().wait()
+
+        client = await self.open_websocket()
+        await client.send_str("40")
+        await reached.wait()
+        self.assertEqual((await self.closed(client))[1], "more than 10000 bytes are waiting for the connect handler")
 
 
 class HeartbeatTest(SocketTest):
@@ -161,6 +181,36 @@ class SendTest(SocketTest):
         self.assertEqual(self.server.rooms(bob.sid), [bob.sid])
 
     @online
+    async def test_rooms_are_for_those_who_are_connected(self):
+        with self.assertRaises(ValueError):
+            await self.server.enter_room("nobody", "room")
+        client = await self.join()
+        with self.assertRaises(ValueError):
+            await self.server.enter_room("nobody", "room")
+        await self.server.enter_room(client.sid, client.sid)
+        await self.server.leave_room("nobody", "room")
+        await self.server.leave_room(client.sid, "never entered")
+        await self.server.close_room("never opened")
+        self.assertEqual(self.server.rooms(client.sid), [client.sid])
+        self.assertEqual(self.server.rooms("nobody"), [])
+        await self.server.emit("nobody there", to="nobody")
+        await self.server.emit("nobody there", namespace="/empty")
+
+    @online
+    async def test_a_callback_may_be_a_coroutine_and_everybody_asked_gets_an_id(self):
+        clients, answers = [await self.join() for _ in range(2)], []
+
+        async def answered(answer):
+            answers.append(answer)
+
+        await self.server.emit("question", callback=answered)
+        for client in clients:
+            self.assertEqual(await client.receive_str(), '421["question"]')
+            await client.send_str(f'431["{client.sid}"]')
+        await self.until(lambda: len(answers) == 2)
+        self.assertEqual(set(answers), {client.sid for client in clients})
+
+    @online
     async def test_acknowledgements_reach_the_callback_once(self):
         client = await self.join()
         answers = []
@@ -181,53 +231,54 @@ class SendTest(SocketTest):
         self.assertEqual(await call, "yes")
 
     @online
-    async def test_an_outlet_keeps_its_order_with_events_and_acknowledgements(self):
+    async def test_a_socket_keeps_its_order_with_events_and_acknowledgements(self):
         client = await self.join()
-        outlet, frame = self.server.outlet(client.sid), self.server.frame("ready", {"a": 1})
-        outlet.send(frame)
+        socket, frame = self.server.socket(client.sid), self.server.frame("ready", {"a": 1})
+        socket.send(frame)
         await self.server.emit("second", to=client.sid)
-        self.server.send_frame(client.sid, frame)
-        self.server.send_frame("nobody", frame)
+        socket.send(frame)
+        with self.assertRaises(KeyError):
+            self.server.socket("nobody")
         got = [await client.receive_str() for _ in range(3)]
         self.assertEqual(got, ['42["ready",{"a":1}]', '42["second"]', '42["ready",{"a":1}]'])
 
     @online
-    async def test_an_outlet_works_through_the_upgrade(self):
+    async def test_a_socket_works_through_the_upgrade(self):
         sid = await self.open_polling()
         await self.post(sid, "40")
         await self.get(sid)
-        (outlet,) = self.server._outlets.values()
+        (socket,) = self.members.values()
         client = await self.websocket(sid)
         await client.send_str("2probe")
         await client.receive_str()
-        outlet.send(self.server.frame("before"))
+        socket.send(self.server.frame("before"))
         self.assertEqual(await self.get(sid), (200, '42["before"]'))
-        outlet.send(self.server.frame("between"))
+        socket.send(self.server.frame("between"))
         await client.send_str("5")
         await self.until(lambda: self.sockets[sid].upgraded)
-        outlet.send(self.server.frame("after"))
+        socket.send(self.server.frame("after"))
         self.assertEqual([await client.receive_str() for _ in range(2)], ['42["between"]', '42["after"]'])
 
     @online
-    async def test_an_outlet_closes_with_a_sentence_after_what_was_sent_before(self):
+    async def test_a_socket_closes_with_a_sentence_after_what_was_sent_before(self):
         client = await self.join()
-        outlet = self.server.outlet(client.sid)
-        outlet.send(self.server.frame("last"))
-        outlet.close("You have been asked to leave.")
-        outlet.send(self.server.frame("never"))
+        socket = self.server.socket(client.sid)
+        socket.send(self.server.frame("last"))
+        socket.close("You have been asked to leave.")
+        socket.send(self.server.frame("never"))
         self.assertEqual([await client.receive_str() for _ in range(2)], ['42["last"]', "41"])
         self.assertEqual(await self.closed(client), (1000, "You have been asked to leave."))
         await self.until(lambda: not self.sockets)
         self.assert_nothing_left()
 
     @online
-    async def test_an_outlet_that_is_closed_at_once_loses_nothing(self):
+    async def test_a_socket_that_is_closed_at_once_loses_nothing(self):
         @self.server.event
         async def connect(sid, environ, auth):
             async def greet():
-                outlet = self.server.outlet(sid)
-                outlet.send(self.server.frame("last"))
-                outlet.close("bye")
+                socket = self.server.socket(sid)
+                socket.send(self.server.frame("last"))
+                socket.close("bye")
 
             self.server.start_background_task(greet)
 
@@ -238,13 +289,13 @@ class SendTest(SocketTest):
         self.assertEqual(await self.closed(client), (1000, "bye"))
 
     @online
-    async def test_an_outlet_closes_a_polling_client_that_can_still_read_why(self):
+    async def test_a_socket_closes_a_polling_client_that_can_still_read_why(self):
         sid = await self.open_polling()
         await self.post(sid, "40")
         await self.get(sid)
-        (outlet,) = self.server._outlets.values()
-        outlet.send(self.server.frame("notice", "bye"))
-        outlet.close("bye")
+        (socket,) = self.members.values()
+        socket.send(self.server.frame("notice", "bye"))
+        socket.close("bye")
         await self.until(lambda: not self.sockets)
         self.assert_nothing_left()
         self.assertEqual(await self.get(sid), (200, '42["notice","bye"]\x1e41\x1e1'))

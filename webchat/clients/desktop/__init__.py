@@ -1,1 +1,1 @@
-"""`webchat desktop`: the chat in a window of its own."""
+"""`webchat desktop`: the chat in a window."""

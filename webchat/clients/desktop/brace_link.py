@@ -1,43 +1,44 @@
-"""A connection that speaks braces, driven by Qt's event loop: nothing here waits."""
+"""A connection that speaks braces, driven by Qt's event loop: no call blocks."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
 from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 from PyQt5.QtNetwork import QAbstractSocket, QTcpSocket
 
-from webchat.clients.link import ANSWER_TIME, pauses
+from webchat.clients.link import ANSWER_TIMEOUT, SLOW_DOWN_CODE, SLOW_DOWN_PAUSE, pauses
 from webchat.codecs import braces
 from webchat.codecs.braces import ALL
 
-ALIVE, ANSWER, GOODBYE, BREATH = 20_000, int(ANSWER_TIME * 1000), 1_000, 300
-"""Milliseconds: between questions whether the server is still there, for an answer, for a goodbye, and before a
-message is tried again that came too fast."""
 
-SLOW_DOWN = "slow-down"
+@dataclass(frozen=True, slots=True)
+class LinkTimes:
+    """Seconds: for an answer, between checks of a silent connection, for a goodbye, and after "slow down"."""
 
-_REASONS = {
-    QAbstractSocket.ConnectionRefusedError: "nobody listens there",
-    QAbstractSocket.HostNotFoundError: "there is no host of that name",
-    QAbstractSocket.SocketTimeoutError: "it does not answer",
-    QAbstractSocket.NetworkError: "there is no way to that network",
-}
+    answer: float = ANSWER_TIMEOUT
+    check: float = 20.0
+    goodbye: float = 1.0
+    slow_down: float = SLOW_DOWN_PAUSE
 
 
-class State(Enum):
-    """Where a connection stands."""
+DEFAULT_TIMES = LinkTimes()
+
+
+class ConnectionState(Enum):
+    """The state of a `BraceLink`."""
 
     OFFLINE = "offline"
     CONNECTING = "connecting"
     ONLINE = "online"
-    WAITING = "waiting"  # lost, and to be opened again after a pause
+    WAITING = "waiting"  # lost; the next attempt comes after a pause
     LEAVING = "leaving"
 
 
-class Target(NamedTuple):
-    """Where to, and as whom."""
+class ConnectionTarget(NamedTuple):
+    """The server to connect to, and the name to register."""
 
     host: str
     port: int
@@ -45,214 +46,240 @@ class Target(NamedTuple):
     password: str = ""
 
 
-class Outgoing(NamedTuple):
-    """One line to one person, or to `ALL`."""
+class OutgoingMessage(NamedTuple):
+    """One line for one person, or for `ALL`."""
 
     to: str
     text: str
 
 
-class BraceLink(QObject):
-    """One person's connection. `state`, and `status`, which is for people, say how it stands.
+_REASONS = {
+    QAbstractSocket.SocketError.ConnectionRefusedError: "nobody listens there",
+    QAbstractSocket.SocketError.HostNotFoundError: "there is no host of that name",
+    QAbstractSocket.SocketError.SocketTimeoutError: "it does not answer",
+    QAbstractSocket.SocketError.NetworkError: "there is no route to that network",
+}
 
-    Messages go out one after the other: the next one when the server has dealt with the one before, so that each is
-    known to be delivered, refused, or returned unsaid.
+
+class BraceLink(QObject):
+    """The connection of one user. `state` is for programs, `status` says the same in words for people.
+
+    Messages are sent one after the other, each after the server has processed the one before. So each is known to be
+    delivered, refused, or, when the connection ended first, not known to have arrived.
     """
 
     changed = pyqtSignal()
-    people = pyqtSignal(tuple)
-    heard = pyqtSignal(object)  # a braces.Message or braces.ServerLine
-    delivered = pyqtSignal(object)  # an Outgoing
-    refused = pyqtSignal(object, str)  # an Outgoing and the reason
-    returned = pyqtSignal(list)  # what was not said before the connection ended, as Outgoing
+    people = pyqtSignal(tuple)  # the shown names of all people online, the user's included
+    received = pyqtSignal(object)  # a braces.ReceivedMessage or braces.ServerLine
+    delivered = pyqtSignal(object)  # an OutgoingMessage
+    refused = pyqtSignal(object, str)  # an OutgoingMessage and the reason
+    returned = pyqtSignal(list)  # of OutgoingMessages: those that the connection ended before
 
-    def __init__(self, parent: QObject | None = None, pauses: Callable[[], Iterator[float]] = pauses):
+    def __init__(self, parent: QObject | None = None, pauses: Callable[[], Iterator[float]] = pauses,
+                 times: LinkTimes = DEFAULT_TIMES):
         super().__init__(parent)
-        self.state = State.OFFLINE
+        self.state = ConnectionState.OFFLINE
         self.status = "Not connected"
         self.name = ""
         self._pauses = pauses
-        self._target: Target | None = None
-        self._waits: Iterator[float] | None = None  # set while a lost connection is to come back
+        self._times = times
+        self._target = ConnectionTarget("", 0, "")
+        self._retry_pauses: Iterator[float] | None = None  # set while a lost connection is being opened again
+        self._decoder = braces.ServerFrameDecoder()
         self._names: tuple[str, ...] = ()
-        self._queue: deque[Outgoing] = deque()
-        self._asked: Outgoing | None = None
+        self._queue: deque[OutgoingMessage] = deque()
+        self._in_flight: OutgoingMessage | None = None
         self._socket = QTcpSocket(self)
         self._socket.connected.connect(self._register)
         self._socket.readyRead.connect(self._read)
-        self._socket.disconnected.connect(self._closed)
+        self._socket.disconnected.connect(self._disconnected)
         self._socket.errorOccurred.connect(self._failed)
-        self._silence = self._timer(self._too_silent)
-        self._alive = self._timer(self._ask_whether_alive)
-        self._pause = self._timer(self._connect)
-        self._breath = self._timer(self._next)
+        self._answer_timer = self._timer(self._answer_overdue)
+        self._check_timer = self._timer(self._check)
+        self._retry_timer = self._timer(self._connect)
+        self._slow_down_timer = self._timer(self._send_next)
 
-    # What the window asks for.
+    # What the window calls.
 
-    def open(self, target: Target) -> None:
-        """Connect and register; `changed` tells how it goes."""
-        self._target, self._waits = target, None
+    def open(self, target: ConnectionTarget) -> None:
+        """Connect and register. `changed` reports the progress."""
+        self._target, self._retry_pauses = target, None
         self._connect()
 
     def close(self) -> None:
-        """Say goodbye; `state` is OFFLINE when it has been heard."""
-        if self.state is State.ONLINE:
+        """Leave the chat. `state` becomes OFFLINE after the server has closed the connection."""
+        if self.state is ConnectionState.ONLINE:
             self._socket.write(braces.quit())
-            self._become(State.LEAVING, "Saying goodbye …")
-            self._silence.start(GOODBYE)
+            self._set_state(ConnectionState.LEAVING, "Saying goodbye …")
+            self._start(self._answer_timer, self._times.goodbye)
             self._socket.disconnectFromHost()
-        elif self.state is not State.LEAVING:
+        elif self.state is not ConnectionState.LEAVING:
             self._drop()
-            self._become(State.OFFLINE, "Disconnected")
+            self._set_state(ConnectionState.OFFLINE, "Disconnected")
 
     def send(self, to: str, text: str) -> None:
-        """Say each line of a text to a person, or to `ALL`."""
-        self._queue.extend(Outgoing(to, line) for line in text.splitlines() if line.strip())
-        self._next()
+        """Send each line of a text to a person, or to `ALL`."""
+        self._queue.extend(OutgoingMessage(to, line) for line in text.splitlines() if line.strip())
+        self._send_next()
 
-    # How it goes.
+    # Connecting and receiving.
 
     def _connect(self) -> None:
         self._drop()
-        self._listener, self._names = braces.BraceListener(), ()
-        self._become(State.CONNECTING, f"Connecting to {self._target.host}:{self._target.port} …")
-        self._silence.start(ANSWER)
+        self._decoder, self._names = braces.ServerFrameDecoder(), ()
+        self._set_state(ConnectionState.CONNECTING, f"Connecting to {self._address} …")
+        self._start(self._answer_timer, self._times.answer)
         self._socket.connectToHost(self._target.host, self._target.port)
 
     def _register(self) -> None:
-        self._socket.setSocketOption(QAbstractSocket.LowDelayOption, 1)
+        self._socket.setSocketOption(QAbstractSocket.SocketOption.LowDelayOption, 1)
         self._socket.write(braces.register(self._target.name, self._target.password))
 
     def _read(self) -> None:
-        self._alive.start(ALIVE)
-        for heard in self._listener.receive(bytes(self._socket.readAll())):
-            if self.state in (State.CONNECTING, State.ONLINE):
-                self._hears[type(heard)](self, heard)
-        if self._asked is None and self.state is State.ONLINE:
-            self._silence.stop()
+        self._start(self._check_timer, self._times.check)
+        for frame in self._decoder.receive(bytes(self._socket.readAll())):
+            if self.state in (ConnectionState.CONNECTING, ConnectionState.ONLINE):
+                self._handle(frame)
+        if self._in_flight is None and self.state is ConnectionState.ONLINE:
+            self._answer_timer.stop()
 
-    def _registered(self, heard: braces.Registered) -> None:
-        self.name, self._waits = heard.name, None
-        self._become(State.ONLINE, f"Connected as {heard.name}")
-        self._next()
+    def _handle(self, frame: braces.ReceivedFrame) -> None:
+        match frame:
+            case braces.Registered(name):
+                self._registered(name)
+            case braces.ClientList(names):
+                self._listed(names)
+            case braces.ReceivedMessage():
+                self._handle_message(frame)
+            case braces.ServerLine():
+                self._handle_sentence(frame)
 
-    def _clients(self, heard: braces.Clients) -> None:
-        news, self._names = heard.names != self._names, heard.names
-        if news:
-            self.people.emit(heard.names)
-        # A private message, unlike one to all, does not come back: the list that was asked for with it tells that it
-        # has been dealt with. One that says something new may have come by itself.
-        if self._asked and self._asked.to != ALL:
-            if news:
-                self._socket.write(braces.who())
+    def _registered(self, name: str) -> None:
+        self.name, self._retry_pauses = name, None
+        self._set_state(ConnectionState.ONLINE, f"Connected as {name}")
+        self._send_next()
+
+    def _listed(self, names: tuple[str, ...]) -> None:
+        changed, self._names = names != self._names, names
+        if changed:
+            self.people.emit(names)
+        # A private message is not sent back to its sender. The list that was requested together with it shows that the
+        # server has processed it. A changed list may have come unrequested, before that: then another one is requested.
+        sent = self._in_flight
+        if sent and sent.to != ALL:
+            if changed:
+                self._socket.write(braces.request_users())
             else:
-                self._settle()
+                self._settle(sent)
 
-    def _message(self, heard: braces.Message) -> None:
-        self.heard.emit(heard)
-        if self._asked and self._asked.to == ALL and not heard.private and heard.from_user == self.name:
-            self._settle()
+    def _handle_message(self, message: braces.ReceivedMessage) -> None:
+        self.received.emit(message)
+        sent, own = self._in_flight, not message.private and message.from_user == self.name
+        if sent and sent.to == ALL and own:
+            self._settle(sent)
 
-    def _sentence(self, heard: braces.ServerLine) -> None:
-        if self.state is State.CONNECTING:
-            self._turned_away(heard.text)
-        elif self._asked and not braces.is_presence(heard.text):
-            self._settle(heard.text)
+    def _handle_sentence(self, line: braces.ServerLine) -> None:
+        if self.state is ConnectionState.CONNECTING:
+            self._login_refused(line.text)
+        elif self._in_flight and not braces.is_presence(line.text):
+            self._settle(self._in_flight, line.text)
         else:
-            self.heard.emit(heard)
+            self.received.emit(line)
 
-    _hears = {
-        braces.Registered: _registered, braces.Clients: _clients, braces.Message: _message,
-        braces.ServerLine: _sentence,
-    }
+    # Sending, one message after the other.
 
-    # One message after the other.
-
-    def _next(self) -> None:
-        if self.state is not State.ONLINE or self._asked or not self._queue or self._breath.isActive():
+    def _send_next(self) -> None:
+        if not self._queue or self._in_flight or self.state is not ConnectionState.ONLINE:
             return
-        self._asked = self._queue.popleft()
-        self._silence.start(ANSWER)
-        if self._asked.to == ALL:
-            self._socket.write(braces.say(self._asked.text))
+        if self._slow_down_timer.isActive():
+            return
+        message = self._in_flight = self._queue.popleft()
+        self._start(self._answer_timer, self._times.answer)
+        if message.to == ALL:
+            self._socket.write(braces.say(message.text))
         else:
-            self._socket.write(braces.tell(self._asked.to, self._asked.text) + braces.who())
+            self._socket.write(braces.tell(message.to, message.text) + braces.request_users())
 
-    def _settle(self, refusal: str | None = None) -> None:
-        asked, self._asked = self._asked, None
-        if refusal and braces.refusal(refusal) == SLOW_DOWN:
-            self._queue.appendleft(asked)
-            self._breath.start(BREATH)
+    def _settle(self, message: OutgoingMessage, refusal: str | None = None) -> None:
+        """End the wait for the message in flight. `refusal` is the server's reason for not delivering it."""
+        self._in_flight = None
+        if refusal and braces.refusal_code(refusal) == SLOW_DOWN_CODE:
+            self._queue.appendleft(message)
+            self._start(self._slow_down_timer, self._times.slow_down)
         elif refusal:
-            self.refused.emit(asked, refusal)
+            self.refused.emit(message, refusal)
         else:
-            self.delivered.emit(asked)
-        self._next()
+            self.delivered.emit(message)
+        self._send_next()
 
-    # The end.
+    # The end of a connection.
 
-    def _turned_away(self, sentence: str) -> None:
-        if self._waits:
-            self._wait(sentence.rstrip("."))
+    def _login_refused(self, sentence: str) -> None:
+        if self._retry_pauses:
+            self._wait(sentence.rstrip("."), self._retry_pauses)
         else:
             self._drop()
-            self._become(State.OFFLINE, f"Refused: {sentence}")
+            self._set_state(ConnectionState.OFFLINE, f"Refused: {sentence}")
 
     def _failed(self, error: QAbstractSocket.SocketError) -> None:
-        if error != QAbstractSocket.RemoteHostClosedError:  # after which `disconnected` comes
+        if error != QAbstractSocket.SocketError.RemoteHostClosedError:  # `disconnected` follows that one
             self._ended(_REASONS.get(error) or self._socket.errorString().rstrip("."))
 
-    def _closed(self) -> None:
+    def _disconnected(self) -> None:
         self._ended("the server has closed the connection")
 
-    def _too_silent(self) -> None:
+    def _answer_overdue(self) -> None:
         self._ended("the server does not answer")
 
-    def _ask_whether_alive(self) -> None:
-        self._socket.write(braces.who())
-        self._silence.start(ANSWER)
+    def _check(self) -> None:
+        self._socket.write(braces.request_users())
+        self._start(self._answer_timer, self._times.answer)
 
     def _ended(self, reason: str) -> None:
-        if self.state is State.LEAVING:
+        if self.state is ConnectionState.LEAVING:
             self._drop()
-            self._become(State.OFFLINE, "Disconnected")
-        elif self.state is State.ONLINE:
-            self._waits = self._pauses()
-            self._wait(f"Connection lost: {reason}")
-        elif self.state is State.CONNECTING and self._waits:
-            self._wait(f"Connection lost, and {self._address} cannot be reached: {reason}")
-        elif self.state is State.CONNECTING:
+            self._set_state(ConnectionState.OFFLINE, "Disconnected")
+        elif self.state is ConnectionState.ONLINE:
+            self._retry_pauses = self._pauses()
+            self._wait(f"Connection lost: {reason}", self._retry_pauses)
+        elif self.state is ConnectionState.CONNECTING and self._retry_pauses:
+            self._wait(f"Connection lost, and {self._address} cannot be reached: {reason}", self._retry_pauses)
+        elif self.state is ConnectionState.CONNECTING:
             self._drop()
-            self._become(State.OFFLINE, f"Cannot reach {self._address}: {reason}.")
+            self._set_state(ConnectionState.OFFLINE, f"Cannot reach {self._address}: {reason}.")
 
-    def _wait(self, reason: str) -> None:
+    def _wait(self, reason: str, pauses: Iterator[float]) -> None:
         self._drop()
-        seconds = next(self._waits)
-        self._pause.start(int(seconds * 1000))
-        self._become(State.WAITING, f"{reason}. Next attempt in {max(seconds, 1):.0f} s")
+        seconds = next(pauses)
+        self._start(self._retry_timer, seconds)
+        self._set_state(ConnectionState.WAITING, f"{reason}. Next attempt in {max(seconds, 1):.0f} s")
 
     def _drop(self) -> None:
-        """Let go of the connection; what it has not said goes back to whoever wrote it."""
-        for timer in (self._silence, self._alive, self._pause, self._breath):
+        """Drop the connection, and return what is not known to have arrived."""
+        for timer in (self._answer_timer, self._check_timer, self._retry_timer, self._slow_down_timer):
             timer.stop()
         self._socket.blockSignals(True)
         self._socket.abort()
         self._socket.blockSignals(False)
-        unsaid = [*filter(None, [self._asked]), *self._queue]
-        self._asked = None
+        unsent = [*filter(None, [self._in_flight]), *self._queue]
+        self._in_flight = None
         self._queue.clear()
-        if unsaid:
-            self.returned.emit(unsaid)
+        if unsent:
+            self.returned.emit(unsent)
 
     @property
     def _address(self) -> str:
         return f"{self._target.host}:{self._target.port}"
 
-    def _become(self, state: State, status: str) -> None:
+    def _set_state(self, state: ConnectionState, status: str) -> None:
         self.state, self.status = state, status
         self.changed.emit()
 
     def _timer(self, callback: Callable[[], None]) -> QTimer:
-        timer = QTimer(self, singleShot=True)
+        timer = QTimer(self)
+        timer.setSingleShot(True)
         timer.timeout.connect(callback)
         return timer
+
+    def _start(self, timer: QTimer, seconds: float) -> None:
+        timer.start(int(seconds * 1000))

@@ -1,13 +1,13 @@
-"""The window's own pictures, drawn rather than loaded."""
+"""The pictures of the window. They are drawn by code, so there are no image files to find."""
 
 from PyQt5.QtCore import QPoint, Qt
 from PyQt5.QtGui import QColor, QIcon, QPainter, QPixmap, QPolygon
 
-INK, PAPER = "#24424f", "#ffd479"
+BACKGROUND_COLOUR, BUBBLE_COLOUR = "#24424f", "#ffd479"
 
 
 def dot(colour: str, size: int, ratio: float) -> QPixmap:
-    """A round light of `size` device-independent pixels, for a screen with `ratio` pixels to each of them."""
+    """A disc with a diameter of `size` device-independent pixels; `ratio` is the screen's device pixel ratio."""
     pixmap, painter = _canvas(size, ratio)
     painter.setBrush(QColor(colour))
     painter.drawEllipse(0, 0, size, size)
@@ -16,11 +16,11 @@ def dot(colour: str, size: int, ratio: float) -> QPixmap:
 
 
 def bubble() -> QIcon:
-    """A speech bubble, for title and task bars."""
+    """A speech bubble, the icon in title bars and task bars."""
     pixmap, painter = _canvas(64, 2)
-    painter.setBrush(QColor(INK))
+    painter.setBrush(QColor(BACKGROUND_COLOUR))
     painter.drawRoundedRect(0, 0, 64, 64, 14, 14)
-    painter.setBrush(QColor(PAPER))
+    painter.setBrush(QColor(BUBBLE_COLOUR))
     painter.drawRoundedRect(12, 14, 40, 28, 9, 9)
     painter.drawPolygon(QPolygon([QPoint(20, 40), QPoint(34, 40), QPoint(20, 53)]))
     painter.end()

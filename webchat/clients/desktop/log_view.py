@@ -1,4 +1,4 @@
-"""The conversation in a window: one entry below the other, in the colours of the desktop."""
+"""The conversation in the window, in the colours of the desktop."""
 
 import time
 from dataclasses import dataclass, field
@@ -10,17 +10,18 @@ from PyQt5.QtWidgets import QTextBrowser, QWidget
 from webchat.clients.colours import Colours
 from webchat.clients.transcript import clock, printable
 
-ALERT, SECRET = "#d7005f", "#875fd7"
+ALERT_COLOUR, PRIVATE_COLOUR = "#d7005f", "#875fd7"
 
-MOST = 2_000
-"""Entries kept; a window that is open for weeks does not grow for ever."""
+MAX_ENTRIES = 2_000
+"""Entries that are kept. The oldest are removed, so that a window can stay open for weeks."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One thing to read: what somebody said (`to` is set in private), or, without a sender, a note.
+class LogEntry:
+    """A message (with a recipient `to` if it is private), or a note, which has no sender.
 
-    `alert` is for notes that ask for attention, `at` is in seconds since the epoch.
+    `own` marks the messages of the window's user, `alert` a note that needs attention. `at` is in seconds since the
+    epoch.
     """
 
     text: str
@@ -32,11 +33,15 @@ class Entry:
 
 
 class LogView(QTextBrowser):
-    """Entries are put in as characters, never as markup. The newest is in view, unless one has scrolled back."""
+    """Shows entries as plain characters, never as markup. It scrolls to new ones, unless the user has scrolled back.
 
-    def __init__(self, parent: QWidget | None = None):
+    `capacity` is the number of entries kept; up to a tenth more may be there for a while.
+    """
+
+    def __init__(self, parent: QWidget | None = None, capacity: int = MAX_ENTRIES):
         super().__init__(parent)
-        self.entries: list[Entry] = []
+        self.entries: list[LogEntry] = []
+        self._capacity = capacity
         self._colours = Colours()
         self.setOpenLinks(False)
         self.setUndoRedoEnabled(False)
@@ -45,13 +50,13 @@ class LogView(QTextBrowser):
         self.setPlaceholderText("What people say appears here.")
         self.document().setDocumentMargin(12)
 
-    def add(self, entry: Entry) -> None:
-        """Show an entry at the bottom."""
+    def add(self, entry: LogEntry) -> None:
+        """Append an entry."""
         self.entries.append(entry)
         bar = self.verticalScrollBar()
         follow = bar.value() >= bar.maximum() - 4
-        if len(self.entries) > MOST + MOST // 10:
-            del self.entries[:-MOST]
+        if len(self.entries) > self._capacity * 11 // 10:
+            del self.entries[:-self._capacity]
             self._show_again()
         else:
             self._show(entry)
@@ -59,7 +64,7 @@ class LogView(QTextBrowser):
             bar.setValue(bar.maximum())
 
     def changeEvent(self, event: QEvent) -> None:
-        """Another palette or font: the colours and sizes are taken from it."""
+        """Adapt to another palette or font."""
         super().changeEvent(event)
         if event.type() in (QEvent.PaletteChange, QEvent.FontChange) and self.entries:
             self._show_again()
@@ -69,7 +74,7 @@ class LogView(QTextBrowser):
         for entry in self.entries:
             self._show(entry)
 
-    def _show(self, entry: Entry) -> None:
+    def _show(self, entry: LogEntry) -> None:
         cursor = QTextCursor(self.document())
         cursor.movePosition(QTextCursor.End)
         block = self._block(entry)
@@ -88,8 +93,8 @@ class LogView(QTextBrowser):
             cursor.insertText("  private", self._subdued())
         cursor.insertText("   " + printable(entry.text), QTextCharFormat())
 
-    def _block(self, entry: Entry) -> QTextBlockFormat:
-        """The times in a column of their own; what is private, and what is one's own, on a tint."""
+    def _block(self, entry: LogEntry) -> QTextBlockFormat:
+        """The layout of an entry: times in a column of their own, a tint behind private and own messages."""
         gutter = self.fontMetrics().horizontalAdvance("00:00") + 14
         block = QTextBlockFormat()
         block.setLeftMargin(gutter)
@@ -97,7 +102,7 @@ class LogView(QTextBrowser):
         block.setTabPositions([QTextOption.Tab(gutter, QTextOption.LeftTab)])
         block.setLineHeight(135, QTextBlockFormat.ProportionalHeight)
         if entry.to:
-            block.setBackground(self._mixed(QColor(SECRET), 0.16))
+            block.setBackground(self._mixed(QColor(PRIVATE_COLOUR), 0.16))
         elif entry.own:
             block.setBackground(self._mixed(self.palette().color(QPalette.Highlight), 0.12))
         return block
@@ -116,11 +121,11 @@ class LogView(QTextBrowser):
 
     def _alert(self) -> QTextCharFormat:
         style = QTextCharFormat()
-        style.setForeground(self._mixed(QColor(ALERT), 0.8, QPalette.Text))
+        style.setForeground(self._mixed(QColor(ALERT_COLOUR), 0.8, QPalette.Text))
         style.setFontWeight(QFont.Bold)
         return style
 
     def _mixed(self, colour: QColor, share: float, other: QPalette.ColorRole = QPalette.Base) -> QColor:
-        """A share of the colour in one of the desktop's own: the paper's, or the text's."""
+        """Mix a share of the colour, between 0 and 1, with a colour of the desktop: the background's, or the text's."""
         parts = zip(colour.getRgb()[:3], self.palette().color(other).getRgb()[:3], strict=True)
-        return QColor(*(round(share * one + (1 - share) * two) for one, two in parts))
+        return QColor(*(round(share * mine + (1 - share) * theirs) for mine, theirs in parts))

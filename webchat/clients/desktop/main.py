@@ -1,4 +1,4 @@
-"""`webchat desktop`: the chat in a window of its own, over braces."""
+"""`webchat desktop`: the chat in a window, over braces."""
 
 import signal
 import socket
@@ -7,17 +7,18 @@ import sys
 import click
 from PyQt5.QtCore import QSocketNotifier, Qt
 from PyQt5.QtWidgets import QApplication
+from PyQt5.sip import voidptr
 
 from webchat.clients.address import Address
-from webchat.clients.command_line import AddressType, Command
-from webchat.clients.desktop.brace_link import BraceLink, Target
+from webchat.clients.command_line import ClientCommand, address_reader
+from webchat.clients.desktop.brace_link import BraceLink, ConnectionTarget
 from webchat.clients.desktop.window import Window
 
 BRACES_PORT = 33002
 
 
-@click.command("desktop", cls=Command)
-@click.argument("address", type=AddressType(BRACES_PORT), default="localhost")
+@click.command("desktop", cls=ClientCommand)
+@click.argument("address", callback=address_reader(BRACES_PORT), default="localhost")
 @click.option("--name", default="", help="Your name; with it the window connects at once.")
 def main(address: Address, name: str) -> int:
     """Chat in a window.
@@ -27,7 +28,7 @@ def main(address: Address, name: str) -> int:
     if address.url:
         raise click.UsageError("The window speaks braces over TCP: HOST or HOST:PORT.")
     app = application(sys.argv[:1])
-    window = Window(BraceLink(), Target(address.host, address.port, name))
+    window = Window(BraceLink(), ConnectionTarget(address.host, address.port, name))
     close_on_signals(app, window)
     window.show()
     if name:
@@ -36,7 +37,7 @@ def main(address: Address, name: str) -> int:
 
 
 def application(arguments: list[str]) -> QApplication:
-    """Qt's application, sharp on every screen."""
+    """Qt's application, with text and icons that are sharp on screens of every pixel density."""
     QApplication.setAttribute(Qt.AA_EnableHighDpiScaling)
     QApplication.setAttribute(Qt.AA_UseHighDpiPixmaps)
     QApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
@@ -46,15 +47,23 @@ def application(arguments: list[str]) -> QApplication:
 
 
 def close_on_signals(app: QApplication, window: Window) -> None:
-    """Ctrl-C where the window was started from, or the end of the session: a goodbye, too.
+    """Close the window on SIGINT and SIGTERM, so that it leaves the chat first.
 
-    Qt's loop runs no Python until something happens; the byte that Python writes for a signal happens.
+    Python calls signal handlers only between its own instructions, and Qt's loop runs none while it is idle. The byte
+    that Python writes to the wakeup descriptor ends the idling.
     """
     read, write = socket.socketpair()
     write.setblocking(False)
     signal.set_wakeup_fd(write.fileno())
-    notifier = QSocketNotifier(read.fileno(), QSocketNotifier.Read, app)
+    notifier = QSocketNotifier(voidptr(read.fileno()), QSocketNotifier.Type.Read, app)
     notifier.activated.connect(lambda: read.recv(64))
-    app.aboutToQuit.connect(lambda: (signal.set_wakeup_fd(-1), read.close(), write.close()))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: window.close())
+
+    def end() -> None:
+        notifier.setEnabled(False)
+        signal.set_wakeup_fd(-1)
+        read.close()
+        write.close()
+
+    app.aboutToQuit.connect(end)

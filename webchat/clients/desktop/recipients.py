@@ -1,4 +1,4 @@
-"""Whom a message is for: everybody, or one of the people online."""
+"""The choice of a recipient: everyone, or one of the people online."""
 
 from PyQt5.QtCore import QSignalBlocker
 from PyQt5.QtWidgets import QComboBox, QWidget
@@ -7,7 +7,7 @@ from webchat.codecs.braces import ALL
 
 
 class Recipients(QComboBox):
-    """`ALL`, and the people online. The choice stays what it was when they come and go."""
+    """A list of `ALL` and the people online. The choice stays the same when people come and go."""
 
     def __init__(self, parent: QWidget | None = None):
         super().__init__(parent)
@@ -24,17 +24,17 @@ class Recipients(QComboBox):
 
     @property
     def gone(self) -> bool:
-        """Whether the chosen person is not here any more."""
+        """Whether the chosen person has left."""
         return self.choice != ALL and self.choice not in self._online
 
     def set_online(self, names: tuple[str, ...]) -> None:
-        """Offer these people. While the list is open it stays as it is: nobody is to be hit by a click on another."""
+        """Offer these people. An open list changes after it has been closed, so that a click hits the name under it."""
         self._online = names
         if not self.view().isVisible():
             self._fill()
 
     def hidePopup(self) -> None:
-        """The list closes, and may change again."""
+        """Close the list, and bring it up to date."""
         super().hidePopup()
         self._fill()
 

@@ -1,4 +1,7 @@
-"""The chat as a window."""
+"""The window of the chat."""
+
+from collections.abc import Callable
+from itertools import pairwise
 
 from PyQt5.QtCore import QEvent, Qt
 from PyQt5.QtGui import QCloseEvent
@@ -15,28 +18,32 @@ from PyQt5.QtWidgets import (
 )
 
 from webchat.clients.desktop import icons
-from webchat.clients.desktop.brace_link import BraceLink, Outgoing, State, Target
+from webchat.clients.desktop.brace_link import BraceLink, ConnectionState, ConnectionTarget, OutgoingMessage
 from webchat.clients.desktop.composer import Composer
-from webchat.clients.desktop.log_view import Entry, LogView
+from webchat.clients.desktop.log_view import LogEntry, LogView
 from webchat.clients.desktop.recipients import Recipients
 from webchat.codecs import braces
 from webchat.codecs.braces import ALL
 
-LONGEST = 4096
-"""Characters of a message."""
+MAX_MESSAGE_LENGTH = 4096
+"""Characters of a message that the server accepts."""
 
-LIGHTS = {
-    State.OFFLINE: "#767676", State.CONNECTING: "#d78700", State.ONLINE: "#00a35c", State.WAITING: "#d75f00",
-    State.LEAVING: "#767676",
+STATE_COLOURS = {
+    ConnectionState.OFFLINE: "#767676",
+    ConnectionState.CONNECTING: "#d78700",
+    ConnectionState.ONLINE: "#00a35c",
+    ConnectionState.WAITING: "#d75f00",
+    ConnectionState.LEAVING: "#767676",
 }
 
-class Window(QWidget):
-    """Fields for the connection, the conversation, and a field for what one says."""
 
-    def __init__(self, link: BraceLink, target: Target):
+class Window(QWidget):
+    """Fields for the connection, the conversation, and a field for a message. `target` fills the fields."""
+
+    def __init__(self, link: BraceLink, target: ConnectionTarget):
         super().__init__()
         self.link = link
-        self._before = link.state
+        self._previous_state = link.state
         self._closing = False
         self._unread = 0
         self._build(target)
@@ -44,38 +51,41 @@ class Window(QWidget):
         link.setParent(self)
         link.changed.connect(self._refresh)
         link.people.connect(self._set_people)
-        link.heard.connect(self._hear)
-        link.delivered.connect(self._delivered)
-        link.refused.connect(self._refused)
-        link.returned.connect(lambda unsaid: self.message.give_back("\n".join(each.text for each in unsaid)))
+        link.received.connect(self._show_received)
+        link.delivered.connect(self._show_delivered)
+        link.refused.connect(self._show_refused)
+        link.returned.connect(self._put_back)
         self._refresh()
 
-    # The pieces.
+    # Widgets.
 
-    def _build(self, target: Target) -> None:
+    def _build(self, target: ConnectionTarget) -> None:
         self.host = _field("Host", target.host)
-        self.port = QSpinBox(minimum=1, maximum=65535, value=target.port, accessibleName="Port")
-        self.port.setButtonSymbols(QSpinBox.NoButtons)
+        self.port = QSpinBox()
+        self.port.setRange(1, 65535)
+        self.port.setValue(target.port)
+        self.port.setAccessibleName("Port")
+        self.port.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.name = _field("Name", target.name)
         self.password = _field("Password", target.password)
-        self.password.setEchoMode(QLineEdit.Password)
+        self.password.setEchoMode(QLineEdit.EchoMode.Password)
         self.password.setPlaceholderText("optional")
         self.password.setToolTip("Only for a name that belongs to an account")
-        self.connect_button = QPushButton("&Connect", clicked=self._connect)
-        self.disconnect_button = QPushButton("&Disconnect", clicked=self.link.close)
-        for each in (self.host, self.port.lineEdit(), self.name, self.password):
-            each.returnPressed.connect(self.connect_button.click)
+        self.connect_button = _button("&Connect", self._connect)
+        self.disconnect_button = _button("&Disconnect", self.link.close)
+        for field in (self.host, self.port.lineEdit(), self.name, self.password):
+            field.returnPressed.connect(self.connect_button.click)
         self.light = QLabel()
-        self.status = QLabel(accessibleName="Status", wordWrap=True, textInteractionFlags=Qt.TextSelectableByMouse)
-        self.status.setTextFormat(Qt.PlainText)
+        self.status = _text("Status")
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.log = LogView()
         self.to = Recipients()
         self.to.currentIndexChanged.connect(self._refresh_hint)
-        self.hint = QLabel(accessibleName="Hint", textFormat=Qt.PlainText, wordWrap=True)
+        self.hint = _text("Hint")
         self.message = Composer()
         self.message.submitted.connect(self._send)
         self.message.textChanged.connect(self._refresh_hint)
-        self.send_button = QPushButton("&Send", clicked=self._send)
+        self.send_button = _button("&Send", self._send)
 
     def _arrange(self) -> None:
         fields = QGridLayout()
@@ -90,17 +100,21 @@ class Window(QWidget):
         for column, button in ((4, self.connect_button), (5, self.disconnect_button)):
             button.setMinimumWidth(self.disconnect_button.sizeHint().width() + 14)
             fields.addWidget(button, 1, column)
-        status = QHBoxLayout(spacing=8)
+        status = QHBoxLayout()
+        status.setSpacing(8)
         status.addWidget(self.light)
         status.addWidget(self.status, 1)
-        recipient = QHBoxLayout(spacing=10)
+        recipient = QHBoxLayout()
+        recipient.setSpacing(10)
         recipient.addWidget(_label("&To", self.to))
         recipient.addWidget(self.to)
         recipient.addWidget(self.hint, 1)
-        composing = QHBoxLayout(spacing=10)
+        composing = QHBoxLayout()
+        composing.setSpacing(10)
         composing.addWidget(self.message, 1)
-        composing.addWidget(self.send_button, 0, Qt.AlignBottom)
-        whole = QVBoxLayout(self, spacing=12)
+        composing.addWidget(self.send_button, 0, Qt.AlignmentFlag.AlignBottom)
+        whole = QVBoxLayout(self)
+        whole.setSpacing(12)
         whole.setContentsMargins(16, 14, 16, 16)
         whole.addLayout(fields)
         whole.addLayout(status)
@@ -109,12 +123,12 @@ class Window(QWidget):
         whole.addLayout(composing)
         order = [self.host, self.port, self.name, self.password, self.connect_button, self.disconnect_button, self.to,
                  self.message, self.send_button, self.log]
-        for before, after in zip(order, order[1:], strict=False):
+        for before, after in pairwise(order):
             self.setTabOrder(before, after)
         self.setWindowIcon(icons.bubble())
         self.resize(780, 600)
 
-    # What one does.
+    # What the user does.
 
     def _connect(self) -> None:
         name, host = self.name.text().strip(), self.host.text().strip()
@@ -123,7 +137,7 @@ class Window(QWidget):
                 self.status.setText(question)
                 field.setFocus()
                 return
-        self.link.open(Target(host, self.port.value(), name, self.password.text()))
+        self.link.open(ConnectionTarget(host, self.port.value(), name, self.password.text()))
 
     def _send(self) -> None:
         if self.message.toPlainText().strip() and not self._problem():
@@ -131,29 +145,30 @@ class Window(QWidget):
         self._refresh_hint()
 
     def _problem(self) -> str:
-        """Why what is written cannot be sent now, if so."""
-        longest = max(map(len, self.message.toPlainText().split("\n")))
-        if self.link.state is not State.ONLINE:
-            return "Not connected. Your text is kept." if self.message.toPlainText() else ""
+        """Why the text in the field cannot be sent now; empty if it can."""
+        text = self.message.toPlainText()
+        length = max(map(len, text.split("\n")))
+        if self.link.state is not ConnectionState.ONLINE:
+            return "Not connected. Your text is kept." if text else ""
         if self.to.gone:
             return f"{self.to.choice} has left. Your text is kept."
-        if longest > LONGEST:
-            return f"A message has at most {LONGEST:,} characters; this one has {longest:,}."
+        if length > MAX_MESSAGE_LENGTH:
+            return f"A message has at most {MAX_MESSAGE_LENGTH:,} characters; this one has {length:,}."
         return ""
 
-    # What happens.
+    # The connection.
 
     def _refresh(self) -> None:
-        """Show how the connection stands."""
+        """Show the state of the connection."""
         state = self.link.state
-        offline = state is State.OFFLINE
+        offline = state is ConnectionState.OFFLINE
         for field in (self.host, self.port, self.name, self.password):
             field.setEnabled(offline)
         self.connect_button.setEnabled(offline)
-        self.disconnect_button.setEnabled(not offline and state is not State.LEAVING)
+        self.disconnect_button.setEnabled(not offline and state is not ConnectionState.LEAVING)
         self.status.setText(self.link.status)
-        self.light.setPixmap(icons.dot(LIGHTS[state], 10, self.devicePixelRatioF()))
-        if state is State.ONLINE:
+        self.light.setPixmap(icons.dot(STATE_COLOURS[state], 10, self.devicePixelRatioF()))
+        if state is ConnectionState.ONLINE:
             self.message.setFocus()
         elif offline and self.link.status.startswith("Refused"):
             (self.password if "password" in self.link.status else self.name).setFocus()
@@ -163,63 +178,68 @@ class Window(QWidget):
         self._refresh_hint()
         self._refresh_title()
 
-    def _note(self, state: State) -> None:
-        """The conversation, too, tells when one was here to hear it."""
-        if state is State.ONLINE and self._before is not State.ONLINE:
-            self.log.add(Entry(f"{self.link.status}."))
-        elif self._before is State.ONLINE and state is State.WAITING:
-            self.log.add(Entry(f"{self.link.status}.", alert=True))
-        elif self._before is State.LEAVING and state is State.OFFLINE:
-            self.log.add(Entry(f"{self.link.status}."))
-        self._before = state
+    def _note(self, state: ConnectionState) -> None:
+        """Write into the conversation from when to when the user was connected: messages in between may be missing."""
+        previous, self._previous_state = self._previous_state, state
+        connected = state is ConnectionState.ONLINE and previous is not ConnectionState.ONLINE
+        lost = state is ConnectionState.WAITING and previous is ConnectionState.ONLINE
+        left = state is ConnectionState.OFFLINE and previous is ConnectionState.LEAVING
+        if connected or lost or left:
+            self.log.add(LogEntry(f"{self.link.status}.", alert=lost))
 
     def _refresh_hint(self) -> None:
         problem = self._problem()
         self.hint.setText(problem)
-        self.send_button.setEnabled(not problem and self.link.state is State.ONLINE)
+        self.send_button.setEnabled(not problem and self.link.state is ConnectionState.ONLINE)
 
     def _refresh_title(self) -> None:
-        who = f"{self.link.name} – " if self.link.state is State.ONLINE else ""
+        who = f"{self.link.name} – " if self.link.state is ConnectionState.ONLINE else ""
         self.setWindowTitle(f"({self._unread}) {who}webchat" if self._unread else f"{who}webchat")
+
+    # The conversation.
 
     def _set_people(self, names: tuple[str, ...]) -> None:
         self.to.set_online(tuple(name for name in names if name != self.link.name))
         self._refresh_hint()
 
-    def _hear(self, heard: braces.Message | braces.ServerLine) -> None:
-        if isinstance(heard, braces.ServerLine):
-            self.log.add(Entry(heard.text, alert=not braces.is_presence(heard.text)))
+    def _show_received(self, received: braces.ReceivedMessage | braces.ServerLine) -> None:
+        if isinstance(received, braces.ServerLine):
+            self.log.add(LogEntry(received.text, alert=not braces.is_presence(received.text)))
             return
-        own = heard.from_user == self.link.name
-        self.log.add(Entry(heard.text, heard.from_user, self.link.name if heard.private else None, own))
+        own = received.from_user == self.link.name
+        to = self.link.name if received.private else None
+        self.log.add(LogEntry(received.text, received.from_user, to, own))
         if not own:
-            self._call()
+            self._draw_attention()
 
-    def _delivered(self, said: Outgoing) -> None:
-        if said.to not in (ALL, self.link.name):  # those come back from the server
-            self.log.add(Entry(said.text, self.link.name, said.to, own=True))
+    def _show_delivered(self, message: OutgoingMessage) -> None:
+        if message.to not in (ALL, self.link.name):  # those come back from the server
+            self.log.add(LogEntry(message.text, self.link.name, message.to, own=True))
 
-    def _refused(self, said: Outgoing, reason: str) -> None:
-        self.log.add(Entry(reason, alert=True))
-        self.message.give_back(said.text)
+    def _show_refused(self, message: OutgoingMessage, reason: str) -> None:
+        self.log.add(LogEntry(reason, alert=True))
+        self._put_back([message])
 
-    def _call(self) -> None:
-        """Somebody said something; whoever looks elsewhere is told."""
+    def _put_back(self, messages: list[OutgoingMessage]) -> None:
+        self.message.put_back("\n".join(message.text for message in messages))
+
+    def _draw_attention(self) -> None:
+        """Count a message in the title, and have the desktop highlight the window, unless it is the active one."""
         if not self.isActiveWindow():
             self._unread += 1
             self._refresh_title()
             QApplication.alert(self)
 
     def changeEvent(self, event: QEvent) -> None:
-        """Looked at again, all has been read."""
+        """Count everything as read when the window becomes the active one."""
         super().changeEvent(event)
-        if event.type() == QEvent.ActivationChange and self.isActiveWindow() and self._unread:
+        if event.type() == QEvent.Type.ActivationChange and self.isActiveWindow() and self._unread:
             self._unread = 0
             self._refresh_title()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """A goodbye first: the window is gone at once, the program when the server has heard it."""
-        if self.link.state is not State.OFFLINE:
+        """Leave the chat first. The window disappears at once, and the program ends after the server has answered."""
+        if self.link.state is not ConnectionState.OFFLINE:
             event.ignore()
             self._closing = True
             self.hide()
@@ -227,7 +247,24 @@ class Window(QWidget):
 
 
 def _field(name: str, text: str) -> QLineEdit:
-    return QLineEdit(text, accessibleName=name)
+    field = QLineEdit(text)
+    field.setAccessibleName(name)
+    return field
+
+
+def _button(text: str, action: Callable[[], None]) -> QPushButton:
+    button = QPushButton(text)
+    button.clicked.connect(action)
+    return button
+
+
+def _text(name: str) -> QLabel:
+    """A label for a text that changes; it is never taken for markup."""
+    label = QLabel()
+    label.setAccessibleName(name)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    return label
 
 
 def _label(text: str, field: QWidget) -> QLabel:

@@ -1,1 +1,1 @@
-"""`webchat chat`: the chat in a terminal, or between the programs of a pipe."""
+"""`webchat chat`: the chat in a terminal, or between two programs."""

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Iterator
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
-from webchat.clients.link import Here
+from webchat.clients.link import ChatState
 from webchat.codecs.commands import COMMANDS
 
 
 class WordCompleter(Completer):
-    """Whatever `words()` gives, in any case and from any letter on: for a question with few answers."""
+    """Offers the words of `words()` that contain what was typed, ignoring case: for a question with few answers."""
 
     def __init__(self, words: Callable[[], Iterable[str]]):
         self._words = words
@@ -23,10 +23,10 @@ class WordCompleter(Completer):
 
 
 class ChatCompleter(Completer):
-    """A command at the beginning of a line, then what belongs behind it; in a text, the names of people."""
+    """Offers commands at the beginning of a line, then their arguments; in a text, the names of people."""
 
-    def __init__(self, here: Here):
-        self._here = here
+    def __init__(self, state: ChatState):
+        self._state = state
 
     def get_completions(self, document: Document, event: CompleteEvent) -> Iterator[Completion]:
         text = document.text_before_cursor
@@ -37,13 +37,13 @@ class ChatCompleter(Completer):
             yield from _matching(command, ((name, f"{name} " if entry.arguments else name, entry.help)
                                            for name, entry in COMMANDS.items()))
         elif command in ("/join", "/part"):
-            rooms = self._here.groups if command == "/join" else self._here.rooms
+            rooms = self._state.groups if command == "/join" else self._state.rooms
             yield from _matching(rest, ((room, room, "") for room in rooms))
-        elif command == "/msg" and '" ' not in rest:
+        elif command == "/msg":
             yield from _matching(rest, ((name, f"{_quoted(name)} ", "") for name in self._people()), strip='"')
 
     def _names_in(self, text: str) -> Iterator[Completion]:
-        """A name that ends the text, and may hold spaces; at the beginning it addresses somebody."""
+        """Complete a name, possibly with spaces, at the end of the text. A name that begins the text gets a colon."""
         words = text.split(" ")
         for start in range(len(words)):
             fragment = " ".join(words[start:])
@@ -52,11 +52,11 @@ class ChatCompleter(Completer):
                 yield from _matching(fragment, ((name, name.rstrip("*") + suffix, "") for name in self._people()))
 
     def _people(self) -> list[str]:
-        return sorted((name for name in self._here.people if not self._here.is_me(name)), key=str.casefold)
+        return sorted((name for name in self._state.people if not self._state.is_own_name(name)), key=str.casefold)
 
 
 def _matching(typed: str, offers: Iterable[tuple[str, str, str]], strip: str = "") -> Iterator[Completion]:
-    """Of (what is compared, what is put in, what it means), those that go on as `typed` begins."""
+    """Of the offers (name, text to insert, meaning), those whose name begins with `typed` without leading `strip`."""
     wanted = typed.lstrip(strip).casefold()
     for name, text, meaning in offers:
         if name.casefold().startswith(wanted):

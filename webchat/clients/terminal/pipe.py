@@ -1,118 +1,150 @@
-"""A chat without a terminal: lines in from a program, lines out to a program."""
+"""The chat between two programs: lines from a program in, lines for a program out."""
 
 import asyncio
+import io
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import CancelledError
 from contextlib import suppress
+from typing import TextIO
 
-from webchat.clients.link import Link, Lost, Refused, is_goodbye
-from webchat.clients.transcript import Item, Spoken, plain
+from webchat.clients.link import SLOW_DOWN_CODE, SLOW_DOWN_PAUSE, ChatState, ConnectionLost, Link, Refused, is_quit
+from webchat.clients.transcript import TranscriptItem, UserMessage, plain
 
-CHUNK = 64 * 1024
-LONGEST_LINE = 1 << 20
-"""Bytes; the server takes far less, but says so itself."""
+INPUT_READ_SIZE = 64 * 1024
+"""Bytes that are read from stdin at once."""
 
-READ_AHEAD = 16
-"""Chunks that wait for their turn; then whoever writes them waits."""
+MAX_INPUT_LINE = 1 << 20
+"""Bytes of a line of stdin. The server's limit is far lower; it refuses longer lines in its own words."""
 
-COMEBACK_TIME = 60.0
+MAX_UNSENT_READS = 16
+"""Reads of stdin that may wait to be sent. Then reading pauses, which pauses the program that writes."""
+
+RECONNECT_TIMEOUT = 60.0
 """Seconds after which a lost connection is given up: a script has to end."""
-
-SLOW_DOWN = "slow-down"
-BREATH = 0.25
-"""Seconds before a line is tried again that came too fast for the server."""
 
 
 class Printer:
-    """What others say, on stdout, for as long as one is in the chat."""
+    """Writes what others say as plain lines, while the client is connected."""
 
-    def __init__(self) -> None:
-        self.link: Link | None = None
-        sys.stdout.reconfigure(errors="replace", line_buffering=True)
+    def __init__(self, state: ChatState, output: TextIO):
+        self._state = state
+        self._output = output
+        self._online = False
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="replace", line_buffering=True)
 
-    def show(self, item: Item) -> None:
-        own = isinstance(item, Spoken) and item.sender == self.link.here.name
-        if own or not self.link.online:
+    def set_status(self, online: bool, status: str) -> None:
+        """Take the status of the link. Nothing is written during a login."""
+        self._online = online
+
+    def show(self, item: TranscriptItem) -> None:
+        """Write an item, unless the user of this client said it."""
+        own = isinstance(item, UserMessage) and item.sender == self._state.name
+        if own or not self._online:
             return
         try:
-            print(*plain(item), sep="\n")
+            print(*plain(item), sep="\n", file=self._output)
         except BrokenPipeError:
-            # Nobody reads any more; what comes in is still to be said.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # Nobody reads the output any more, but the input still has to be sent.
+            with open(os.devnull, "wb") as devnull:
+                os.dup2(devnull.fileno(), self._output.fileno())
 
 
 def report(sentence: str) -> None:
+    """Write a sentence to stderr."""
     print(sentence, file=sys.stderr)
 
 
-async def run(link: Link, room: str | None) -> int:
-    """Log in, say every line of stdin, leave when all has been taken in; returns the exit status.
+async def run(link: Link, room: str | None, lines: AsyncIterator[str]) -> int:
+    """Log in, send every line, leave after the server has processed them all. Returns the exit status.
 
-    Raises Refused or Lost where it does not come to that.
+    With a `room`, lines are sent to that room only. Raises Refused or ConnectionLost if the login fails.
     """
     await link.open([room] if room else [])
-    status = 0 if bool(room) == bool(link.here.room) else 1  # what was meant for a room is not for everyone
-    keeper = asyncio.create_task(link.keep())
+    if bool(room) != bool(link.state.room):
+        await link.close()
+        return 1  # the link has reported why the room cannot be entered
+    keeper = asyncio.create_task(link.keep_open())
     try:
-        if not status:
-            status = await _say_all(link)
+        return await Sender(link, report).send_all(lines)
     finally:
         keeper.cancel()
-        await link.leave()
-    return status
+        await link.close()
 
 
-async def _say_all(link: Link) -> int:
-    status, room = 0, link.here.room
-    async for line in stdin_lines():
-        if is_goodbye(line):
-            break
+class Sender:
+    """Sends lines one after the other, each until the server has processed it.
+
+    Refusals go to `report`. `pause` waits for a number of seconds; `reconnect_timeout` is in seconds.
+    """
+
+    def __init__(self, link: Link, report: Callable[[str], None],
+                 pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+                 reconnect_timeout: float = RECONNECT_TIMEOUT):
+        self._link = link
+        self._report = report
+        self._pause = pause
+        self._reconnect_timeout = reconnect_timeout
+        self._room = link.state.room
+
+    async def send_all(self, lines: AsyncIterator[str]) -> int:
+        """Send lines up to the end, or up to a line that asks to leave. Returns the exit status: 1 after a refusal.
+
+        Raises ConnectionLost if a lost connection does not come back in time.
+        """
+        status = 0
+        async for line in lines:
+            if is_quit(line):
+                break
+            try:
+                await self._deliver(line)
+            except Refused as refusal:
+                self._report(str(refusal))
+                status = 1
+            if line.startswith("/"):
+                self._room = self._link.state.room
+        return status
+
+    async def _deliver(self, line: str) -> None:
+        """Send a line again after a lost connection, or after it came too fast. Raises Refused, ConnectionLost."""
+        while line.strip():
+            try:
+                if self._link.online and self._link.state.room != self._room:
+                    raise Refused(f"#{self._room} could not be entered again; this has not been said: {line}")
+                return await self._link.deliver(line)
+            except Refused as refusal:
+                if refusal.code != SLOW_DOWN_CODE:
+                    raise
+                await self._pause(SLOW_DOWN_PAUSE)
+            except ConnectionLost as lost:
+                await self._wait_online(lost)
+
+    async def _wait_online(self, lost: ConnectionLost) -> None:
         try:
-            await _deliver(link, line, room)
-        except Refused as refusal:
-            report(str(refusal))
-            status = 1
-        if line.startswith("/"):
-            room = link.here.room
-    return status
+            async with asyncio.timeout(self._reconnect_timeout):
+                await self._link.wait_online()
+        except TimeoutError:
+            raise lost from None
 
 
-async def _deliver(link: Link, line: str, room: str | None) -> None:
-    """Have the server take a line, however often the connection is lost meanwhile. Raises Refused, Lost."""
-    while line.strip():
-        try:
-            if link.online and link.here.room != room:
-                raise Refused(f"#{room} could not be entered again; this has not been said: {line}")
-            return await link.deliver(line)
-        except Refused as refusal:
-            if refusal.code != SLOW_DOWN:
-                raise
-            await asyncio.sleep(BREATH)
-        except Lost as lost:
-            await _comeback(link, lost)
+async def read_lines(fileno: int) -> AsyncIterator[str]:
+    """The lines of a file descriptor of any kind. The last one needs no newline.
 
-
-async def _comeback(link: Link, lost: Lost) -> None:
-    try:
-        async with asyncio.timeout(COMEBACK_TIME):
-            await link.wait_online()
-    except TimeoutError:
-        raise lost from None
-
-
-async def stdin_lines() -> AsyncIterator[str]:
-    """The lines of stdin, whatever kind of file it is; the last one needs no newline. Raises Refused."""
-    loop, queue = asyncio.get_running_loop(), asyncio.Queue(READ_AHEAD)
+    Raises Refused for a line of more than `MAX_INPUT_LINE` bytes.
+    """
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[bytes] = asyncio.Queue(MAX_UNSENT_READS)
 
     def read() -> None:
-        # A thread, because a plain file cannot be waited for; `os.read`, because a daemon thread that holds the lock
-        # of a buffered reader would bring down the interpreter at its exit.
-        with suppress(RuntimeError):
+        # A thread, because an event loop cannot wait for a plain file. `os.read`, because a daemon thread that holds
+        # the lock of a buffered reader makes the interpreter fail at exit.
+        with suppress(RuntimeError, CancelledError):  # the event loop has ended first
             data = None
             while data != b"":
-                data = os.read(sys.stdin.fileno(), CHUNK)
+                data = os.read(fileno, INPUT_READ_SIZE)
                 asyncio.run_coroutine_threadsafe(queue.put(data), loop).result()
 
     threading.Thread(target=read, name="stdin", daemon=True).start()
@@ -121,7 +153,7 @@ async def stdin_lines() -> AsyncIterator[str]:
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
             yield _text(line)
-        if len(rest) > LONGEST_LINE:
+        if len(rest) > MAX_INPUT_LINE:
             raise Refused("A line of the input is longer than any message may be.")
     if rest:
         yield _text(rest)

@@ -1,4 +1,4 @@
-"""A terminal that one talks in: what is heard appears above the line that one is typing."""
+"""The terminal of a person: what arrives is printed above the line that is being typed."""
 
 import asyncio
 import time
@@ -10,20 +10,22 @@ from prompt_toolkit.application import get_app_or_none
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.output import Output
 from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
 from webchat.clients.colours import Colours
-from webchat.clients.link import Link, Lost, is_goodbye
+from webchat.clients.link import ChatState, ConnectionLost, is_quit
 from webchat.clients.terminal.completion import ChatCompleter, WordCompleter
-from webchat.clients.transcript import Item, printable, styled
+from webchat.clients.transcript import TranscriptItem, printable, styled
 
 GREY = "#767676"
-"""As far from black as from white."""
+"""The grey with the same contrast on black and on white."""
 
-GOODBYE_TIME = 5.0
-"""Seconds for what was typed before a goodbye to be sent."""
+FLUSH_TIMEOUT = 5.0
+"""Seconds to send what was typed before the user left."""
 
 STYLE = Style.from_dict({
     "time": f"fg:{GREY}", "server": f"fg:{GREY}", "room": f"fg:{GREY} bold", "private": "reverse", "own": "bold",
@@ -31,126 +33,131 @@ STYLE = Style.from_dict({
     "away": "fg:#ffaf5f", "hint": "bold",
 })
 
+
 class Screen:
-    """One terminal. Nothing that was typed is kept on the disk, and a line with a password not even in the history."""
+    """A terminal with prompts, and with the conversation above them.
 
-    def __init__(self, **terminal):
-        """`terminal`: prompt_toolkit's `input` and `output`; by default those of the process."""
-        self._terminal = terminal
-        self._asking = PromptSession(**terminal)
-        self._colours = Colours()
-        self._unprinted: list[Item] = []
-        self._link: Link | None = None
+    Nothing that is typed is written to disk; lines with a password are not even kept in the history of the prompt.
+    `input` and `output` are prompt_toolkit's; by default they are the terminal of the process.
+    """
+
+    def __init__(self, state: ChatState, input: Input | None = None, output: Output | None = None):
+        self._state = state
+        self._online = False
+        self._status = ""
         self._hint = ""
+        self._colours = Colours()
+        self._unprinted: list[TranscriptItem] = []
         self._typed: asyncio.Queue[str] = asyncio.Queue()
+        self._questions: PromptSession[str] = PromptSession(input=input, output=output)
+        self._conversation: PromptSession[str] = PromptSession(
+            message=self._prompt, bottom_toolbar=self._toolbar, style=STYLE, history=_HistoryWithoutPasswords(),
+            completer=ChatCompleter(state), complete_while_typing=False, key_bindings=self._bindings(),
+            erase_when_done=True, include_default_pygments_style=False, input=input, output=output)
 
-    def attach(self, link: Link) -> None:
-        """The link that what is typed goes to."""
-        self._link = link
-        self._talking = PromptSession(
-            message=self._prompt, bottom_toolbar=self._toolbar, style=STYLE, history=_DiscreetHistory(),
-            completer=ChatCompleter(link.here), complete_while_typing=False, key_bindings=self._bindings(),
-            erase_when_done=True, include_default_pygments_style=False, **self._terminal)
+    def set_status(self, online: bool, status: str) -> None:
+        """Take the status of the link; the prompt and the toolbar show it."""
+        self._online, self._status = online, status
+        self._conversation.app.invalidate()
 
-    def refresh(self) -> None:
-        """The link's status is another."""
-        if self._link:
-            self._talking.app.invalidate()
-
-    def show(self, item: Item) -> None:
-        """Print an item above the line that is being typed; those of one moment are printed together."""
+    def show(self, item: TranscriptItem) -> None:
+        """Print an item above the line that is being typed. Items that arrive together are printed together."""
         if not self._unprinted:
             asyncio.get_running_loop().call_soon(self.flush)
         self._unprinted.append(item)
 
     def flush(self) -> None:
-        """Print what there is.
+        """Print the items that wait.
 
-        Not with prompt_toolkit's `run_in_terminal`: it hands the terminal back to the system for a moment, and a Ctrl-D
-        or a character that is typed in that moment goes astray.
+        prompt_toolkit's `run_in_terminal` will not do: it returns the terminal to its normal mode for a moment, and
+        keys pressed in that moment are lost.
         """
         items, self._unprinted = self._unprinted, []
         app = get_app_or_none()
-        is_prompting = app is not None and app.is_running
-        if is_prompting:
-            app.renderer.erase()
-        self._write(items)
-        if is_prompting:
-            app.renderer.request_absolute_cursor_position()
-            app.invalidate()
+        if app is None or not app.is_running:
+            self._print(items)
+            return
+        app.renderer.erase()
+        self._print(items)
+        app.renderer.request_absolute_cursor_position()
+        app.invalidate()
 
     async def ask(self, question: str, hidden: bool = False, words: Iterable[str] = ()) -> str:
-        """An answer in one line, without the spaces around it; a hidden one as it is. Raises EOFError."""
+        """Ask for one line, with Tab offering `words`. Returns it without the spaces around it, unless it is hidden.
+
+        Raises EOFError, KeyboardInterrupt for Ctrl-D, Ctrl-C.
+        """
         self.flush()
-        answer = await self._asking.prompt_async(
+        answer = await self._questions.prompt_async(
             question, is_password=hidden, completer=WordCompleter(lambda: words), complete_while_typing=False)
         return answer if hidden else answer.strip()
 
     async def talk(self, send: Callable[[str], Awaitable[None]]) -> None:
-        """Hand over each line that is typed, one after the other, until one is a goodbye.
+        """Pass each typed line to `send`, one after the other, until one asks to leave.
 
-        `send` may raise Lost: then the line stands there again. Raises EOFError, KeyboardInterrupt for Ctrl-D, Ctrl-C.
+        If `send` raises ConnectionLost, the line is put back into the prompt. Raises EOFError, KeyboardInterrupt for
+        Ctrl-D, Ctrl-C.
         """
         self.flush()
-        sending = asyncio.create_task(self._send_all(send))
+        sender = asyncio.create_task(self._send_all(send))
         try:
-            # One prompt for the whole conversation: between two, what is typed would be echoed wherever the cursor is.
-            await self._talking.prompt_async()
+            # One prompt for the whole conversation: keys pressed between two prompts would be echoed anywhere.
+            await self._conversation.prompt_async()
         finally:
             with suppress(TimeoutError):
-                async with asyncio.timeout(GOODBYE_TIME):
+                async with asyncio.timeout(FLUSH_TIMEOUT):
                     await self._typed.join()
-            sending.cancel()
+            sender.cancel()
 
     async def _send_all(self, send: Callable[[str], Awaitable[None]]) -> None:
         while True:
             line = await self._typed.get()
             try:
                 await send(line)
-            except Lost:
-                self._give_back(line)
+            except ConnectionLost:
+                self._put_back(line)
             finally:
                 self._typed.task_done()
 
-    def _give_back(self, line: str) -> None:
-        buffer = self._talking.default_buffer
+    def _put_back(self, line: str) -> None:
+        buffer = self._conversation.default_buffer
         buffer.document = Document("\n".join(filter(None, [line, buffer.text])))
         self._hint = "This line may not have arrived. "
-        self.refresh()
+        self._conversation.app.invalidate()
 
-    def _write(self, items: list[Item]) -> None:
-        own, now, output = (self._link.here.name if self._link else ""), time.time(), self._asking.output
+    def _print(self, items: list[TranscriptItem]) -> None:
+        now, output = time.time(), self._questions.output
         for item in items:
-            for line in styled(item, self._colours, own, now):
+            for line in styled(item, self._colours, self._state.name, now):
                 print_formatted_text(output, FormattedText([*line, ("", "\n")]), STYLE)
         output.flush()
 
     def _prompt(self) -> FormattedText:
-        here = self._link.here
-        room = [("class:room", f" #{printable(here.room)}")] if here.room else []
-        # Also here, because on a terminal that does not say where its cursor is there is no toolbar.
-        state = [] if self._link.online else [("class:offline", " (offline)")]
-        return FormattedText([("class:own", printable(here.name)), *room, *state, ("", "> ")])
+        state = self._state
+        room = [("class:room", f" #{printable(state.room)}")] if state.room else []
+        # Repeated here because a terminal that does not report its cursor position gets no toolbar.
+        offline = [] if self._online else [("class:offline", " (offline)")]
+        return FormattedText([("class:own", printable(state.name)), *room, *offline, ("", "> ")])
 
     def _toolbar(self) -> FormattedText:
-        link = self._link
-        if not link.online:
-            return FormattedText([("class:away", " ○ "), ("class:hint", self._hint), ("", printable(link.status))])
-        count = len(link.here.people)
-        where = f"in #{printable(link.here.room)}" if link.here.room else "to everyone"
-        said = f"{link.status} as {printable(link.here.name)} · {where} · {count} here · /help · Ctrl-D leaves "
-        return FormattedText([("class:online", " ● "), ("class:hint", self._hint), ("", said)])
+        state = self._state
+        if not self._online:
+            return FormattedText([("class:away", " ○ "), ("class:hint", self._hint), ("", printable(self._status))])
+        target = f"in #{printable(state.room)}" if state.room else "to everyone"
+        own_name, count = printable(state.name), len(state.people)
+        status = f"{self._status} as {own_name} · {target} · {count} here · /help · Ctrl-D leaves "
+        return FormattedText([("class:online", " ● "), ("class:hint", self._hint), ("", status)])
 
     def _bindings(self) -> KeyBindings:
         bindings = KeyBindings()
 
         @bindings.add("enter")
         def enter(event: KeyPressEvent) -> None:
-            """What cannot be sent stays where it can be changed."""
+            """Send the line. While there is no connection it stays in the prompt, where it can still be edited."""
             buffer = event.current_buffer
-            if is_goodbye(buffer.text):
+            if is_quit(buffer.text):
                 event.app.exit(result=buffer.text)
-            elif not self._link.online and buffer.text.strip():
+            elif not self._online and buffer.text.strip():
                 self._hint = "Your line is kept; press Enter when the connection is back. "
             else:
                 self._hint = ""
@@ -161,10 +168,7 @@ class Screen:
         return bindings
 
 
-class _DiscreetHistory(InMemoryHistory):
-    """Without the lines that hold a password."""
-
+class _HistoryWithoutPasswords(InMemoryHistory):
     def append_string(self, string: str) -> None:
         if not string.casefold().startswith("/login"):
             super().append_string(string)
-

@@ -1,5 +1,8 @@
-"""A connection that speaks the JSON vocabulary over a WebSocket. Here the commands are the client's: it reads them from
-the table that the door for lines has, and so they are the same in both."""
+"""A connection that speaks the JSON events over a WebSocket.
+
+This client carries out the commands. It reads them with the same table as the server's port for lines, so they are the
+same in both protocols.
+"""
 
 import asyncio
 import json
@@ -7,152 +10,153 @@ from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from webchat.clients.address import Address
-from webchat.clients.link import ANSWER_TIME, Here, Lost, Refused, unreachable
-from webchat.clients.transcript import Item, Sentence, Spoken
+from webchat.clients.link import ANSWER_TIMEOUT, ChatState, ConnectionLost, Refused, unreachable
+from webchat.clients.transcript import SystemMessage, TranscriptItem, UserMessage
 from webchat.codecs import commands, json_events, lines
 
-MAX_FRAME = 4 << 20
-"""Bytes of a frame from the server; the largest tells somebody who has just come the names of thousands."""
+MAX_SERVER_FRAME = 4 << 20
+"""Bytes of a frame from the server. The largest is a welcome with the names of thousands of people."""
 
 
 class WebSocketWire:
-    """See `webchat.clients.link.Wire`."""
+    """See `webchat.clients.link.Wire`. `answer_timeout` is in seconds."""
 
-    def __init__(self, socket: ClientConnection, here: Here, hear: Callable[[Item], None]):
+    def __init__(self, socket: ClientConnection, state: ChatState, show: Callable[[TranscriptItem], None],
+                 answer_timeout: float = ANSWER_TIMEOUT):
         self._socket = socket
-        self._here = here
-        self._hear = hear
+        self._state = state
+        self._show = show
+        self._answer_timeout = answer_timeout
         self._refs = count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._welcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._listening = asyncio.create_task(self._listen())
+        self._welcomed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._listener = asyncio.create_task(self._listen())
 
     @classmethod
-    async def open(cls, address: Address, here: Here, hear: Callable[[Item], None]) -> "WebSocketWire":
-        """Connect. Raises Lost."""
-        # A proxy of the environment is for the network outside.
-        proxy = None if _is_this_machine(address.host) else True
+    async def open(cls, address: Address, state: ChatState, show: Callable[[TranscriptItem], None]) -> "WebSocketWire":
+        """Connect to the URL of an address. Raises ConnectionLost."""
+        # The environment's proxy leads out of this machine.
+        proxy: Literal[True] | None = None if _is_this_machine(address.host) else True
         try:
-            socket = await connect(address.url, max_size=MAX_FRAME, open_timeout=ANSWER_TIME, proxy=proxy)
+            socket = await connect(str(address), max_size=MAX_SERVER_FRAME, open_timeout=ANSWER_TIMEOUT, proxy=proxy)
         except InvalidStatus as error:
-            raise Lost(f"Cannot reach {address}: no chat there (HTTP {error.response.status_code})") from error
+            status = error.response.status_code
+            raise ConnectionLost(f"Cannot reach {address}: no chat there (HTTP {status})") from error
         except (InvalidHandshake, InvalidURI) as error:
-            raise Lost(f"Cannot reach {address}: no WebSocket there") from error
+            raise ConnectionLost(f"Cannot reach {address}: no WebSocket there") from error
         except OSError as error:
             raise unreachable(address, error) from error
-        return cls(socket, here, hear)
+        return cls(socket, state, show)
 
-    async def enter(self, name: str, password: str) -> None:
+    async def log_in(self, name: str, password: str) -> None:
         try:
-            async with asyncio.timeout(ANSWER_TIME):
-                await self._request(json_events.Login(name, password, self._here.token))
-                await self._welcome
+            async with asyncio.timeout(self._answer_timeout):
+                await self._request(json_events.Login(name, password, self._state.token))
+                await self._welcomed
         except TimeoutError as error:
-            raise Lost("Something answers there, but it is no webchat") from error
+            raise ConnectionLost("Something answers there, but it is no webchat") from error
 
     async def join(self, room: str) -> None:
         await self._join(json_events.Join(room))
 
     async def send(self, line: str) -> None:
         try:
-            request = commands.parse(line.rstrip(), self._here.room)
+            command = commands.parse(line.rstrip(), self._state.room)
         except json_events.ChatError as error:
             raise Refused(str(error), error.code) from error
-        await self._ACTIONS[type(request)](self, request)
+        match command:
+            case json_events.Say():
+                await self._request(command)
+            case json_events.Tell():
+                await self._tell(command)
+            case json_events.Join():
+                await self._join(command)
+            case json_events.Part():
+                await self._part(command)
+            case commands.ListUsers():
+                people = sorted(self._state.people, key=str.casefold)
+                self._show(SystemMessage(lines.people_sentence(tuple(people))))
+            case commands.ListRooms():
+                groups = " | ".join(self._state.groups)
+                self._show(SystemMessage(f"Your rooms: {groups}" if groups else "You are not a member of any room."))
+            case commands.ShowHelp():
+                self._show(SystemMessage(commands.usage()))
+            case commands.Quit():
+                await self._socket.close()
+            case _:
+                raise Refused("Over a WebSocket the name cannot be changed; /quit, and log in with the other name.")
 
-    deliver = send
+    async def deliver(self, line: str) -> None:
+        await self.send(line)  # the server acknowledges each request
 
-    async def ended(self) -> str:
-        return await asyncio.shield(self._listening)
+    async def wait_closed(self) -> str:
+        return await asyncio.shield(self._listener)
 
-    async def leave(self) -> None:
+    async def close(self) -> None:
         await self._socket.close()
-        await asyncio.wait([self._listening])
+        await asyncio.wait([self._listener])
 
     def abort(self) -> None:
-        self._listening.cancel()
+        self._listener.cancel()
         self._socket.transport.abort()
 
-    # What one asks for.
+    # Requests.
 
     async def _request(self, command: json_events.Command) -> dict[str, Any]:
-        """Returns the answer. Raises Refused, Lost."""
+        """Send a request. Returns its acknowledgement. Raises Refused, ConnectionLost."""
         ref = next(self._refs)
-        answer = self._answers[ref] = asyncio.get_running_loop().create_future()
+        future = self._answers[ref] = asyncio.get_running_loop().create_future()
         event, payload = json_events.request(command)
-        try:
+        with suppress(ConnectionClosed):  # the listener reports the reason
             await self._socket.send(json.dumps({"type": event, "ref": ref, **payload}))
-        except ConnectionClosed:
-            pass  # the listener knows why
-        await asyncio.wait([answer, self._listening], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([future, self._listener], return_when=asyncio.FIRST_COMPLETED)
         del self._answers[ref]
-        if not answer.done():
-            raise Lost(await self.ended())
-        if not answer.result().get("ok"):
-            raise Refused(answer.result().get("message", "Refused."), answer.result().get("code"))
-        return answer.result()
-
-    async def _say(self, command: json_events.Say) -> None:
-        await self._request(command)
+        if not future.done():
+            raise ConnectionLost(await self.wait_closed())
+        answer: dict[str, Any] = future.result()
+        if not answer.get("ok"):
+            raise Refused(answer.get("message", "Refused."), answer.get("code"))
+        return answer
 
     async def _tell(self, command: json_events.Tell) -> None:
+        """Show a private message after it has been sent: the server does not send it back to this connection."""
         await self._request(command)
-        if not self._here.is_me(command.to_user):
-            self._hear(Spoken(self._here.name, command.text, private=True, to=command.to_user))
+        if not self._state.is_own_name(command.to_user):
+            self._show(UserMessage(self._state.name, command.text, private=True, to=command.to_user))
 
     async def _join(self, command: json_events.Join) -> None:
         answer = json_events.joined(await self._request(command))
-        room, here = answer.room, self._here
-        here.enter(room)
-        self._hear(Sentence(f"You are in #{room} with {' | '.join(answer.members)}."))
-        fresh = [message for message in answer.history if message.id > here.heard.get(room, "")]
-        if fresh:
-            self._hear(Sentence(f"What was said last in #{room}:"))
-        for message in fresh:
-            self._message(message)
-        self._hear(Sentence(f"What you type goes to #{room} now; /part leaves it, /all text goes to everyone."))
+        room = answer.room
+        self._state.enter_room(room)
+        self._show(SystemMessage(f"You are in #{room} with {' | '.join(answer.members)}."))
+        unread = [message for message in answer.history if message.id > self._state.last_ids.get(room, "")]
+        if unread:
+            self._show(SystemMessage(f"What was said last in #{room}:"))
+        for message in unread:
+            self._handle_message(message)
+        self._show(SystemMessage(f"What you type goes to #{room} now; /part leaves it, /all text goes to everyone."))
 
     async def _part(self, command: json_events.Part) -> None:
-        here, before = self._here, self._here.room
+        was_talking_in_room = self._state.room is not None
         await self._request(command)
-        here.leave(command.room.strip().removeprefix("#"))
-        everyone = before and not here.room
-        self._hear(Sentence("You have left the room." + (" What you type goes to everyone again." if everyone else "")))
+        self._state.leave_room(command.room.strip().removeprefix("#"))
+        to_everyone = was_talking_in_room and self._state.room is None
+        hint = " What you type goes to everyone again." if to_everyone else ""
+        self._show(SystemMessage(f"You have left the room.{hint}"))
 
-    async def _users(self, _: commands.Users) -> None:
-        self._hear(Sentence(lines.present(tuple(sorted(self._here.people, key=str.casefold)))))
-
-    async def _rooms(self, _: commands.Rooms) -> None:
-        groups = self._here.groups
-        self._hear(Sentence(f"Your rooms: {' | '.join(groups)}" if groups else "You are not a member of any room."))
-
-    async def _help(self, _: commands.Help) -> None:
-        self._hear(Sentence(commands.usage()))
-
-    async def _rename(self, _: commands.Rename | json_events.Login) -> None:
-        raise Refused("Over a WebSocket a name is for the whole stay; /quit, and come back with the other one.")
-
-    async def _quit(self, _: commands.Quit) -> None:
-        await self._socket.close()
-
-    _ACTIONS = {
-        json_events.Say: _say, json_events.Tell: _tell, json_events.Join: _join, json_events.Part: _part,
-        commands.Rename: _rename, json_events.Login: _rename, commands.Users: _users, commands.Rooms: _rooms,
-        commands.Help: _help, commands.Quit: _quit,
-    }
-
-    # What one hears.
+    # What the server sends.
 
     async def _listen(self) -> str:
+        """Handle frames until the connection ends. Returns the reason."""
         try:
             async for frame in self._socket:
-                self._take(json.loads(frame))
+                self._handle(json.loads(frame))
         except ConnectionClosed:
             pass
         except (json_events.BadMessage, ValueError, TypeError, AttributeError, KeyError):
@@ -160,50 +164,52 @@ class WebSocketWire:
             return "The server said something that is not webchat's protocol"
         return self._socket.close_reason or "The server has closed the connection"
 
-    def _take(self, frame: dict[str, Any]) -> None:
+    def _handle(self, frame: dict[str, Any]) -> None:
         kind = frame.pop("type")
         if kind == "ack":
             if answer := self._answers.get(frame["ref"]):
                 answer.set_result(frame)
         elif kind == "error":
-            self._hear(Sentence(frame["message"]))
-        elif kind != "history":  # what a join's own answer holds, too
-            event = json_events.event(kind, frame)
-            self._EVENTS[type(event)](self, event)
+            self._show(SystemMessage(frame["message"]))
+        elif kind != "history":  # the acknowledgement of a join has the same content
+            self._handle_event(json_events.event(kind, frame))
 
-    def _welcomed(self, event: json_events.Welcome) -> None:
-        here = self._here
-        here.name, here.people, here.groups, here.token = event.username, set(event.users), event.rooms, event.token
-        here.room, here.rooms = None, []
-        self._hear(Sentence(f"You are {event.username}. {lines.present(event.users)}"))
+    def _handle_event(self, event: json_events.Event) -> None:
+        match event:
+            case json_events.Welcome():
+                self._handle_welcome(event)
+            case json_events.ChatMessage():
+                self._handle_message(event)
+            case json_events.Presence(joined, left, room):
+                if not room:
+                    self._state.people.difference_update(left)
+                    self._state.people.update(joined)
+                self._show_sentences(event)
+            case json_events.Notice():
+                self._show_sentences(event)
+            # Typing is not shown: a hint that comes and goes would move the line that the user is typing.
+
+    def _handle_welcome(self, event: json_events.Welcome) -> None:
+        state = self._state
+        state.name, state.people, state.groups, state.token = event.username, set(event.users), event.rooms, event.token
+        state.leave_all_rooms()
+        self._show(SystemMessage(f"You are {event.username}. {lines.people_sentence(event.users)}"))
         with suppress(asyncio.InvalidStateError):
-            self._welcome.set_result(None)
+            self._welcomed.set_result(None)
 
-    def _message(self, event: json_events.ChatMessage) -> None:
-        here = self._here
+    def _handle_message(self, event: json_events.ChatMessage) -> None:
+        state = self._state
         if event.room:
-            here.heard[event.room] = event.id
-        own_private = event.to_user if event.to_user and here.is_me(event.from_user) else None
-        to = None if own_private and here.is_me(own_private) else own_private
-        self._hear(Spoken(event.from_user, event.text, event.room, bool(event.to_user), to, event.time / 1000))
+            state.last_ids[event.room] = event.id
+        # The user's private messages from their other connections name the recipient; one to themselves needs none.
+        is_own = state.is_own_name(event.from_user)
+        to = event.to_user if is_own and event.to_user and not state.is_own_name(event.to_user) else None
+        at = event.time / 1000
+        self._show(UserMessage(event.from_user, event.text, event.room, bool(event.to_user), to, at))
 
-    def _presence(self, event: json_events.Presence) -> None:
-        if not event.room:
-            self._here.people.difference_update(event.left)
-            self._here.people.update(event.joined)
-        self._sentences(event)
-
-    def _sentences(self, event: json_events.Presence | json_events.Notice) -> None:
+    def _show_sentences(self, event: json_events.Presence | json_events.Notice) -> None:
         for line in lines.as_lines(event).splitlines():
-            self._hear(Sentence(lines.heard(line).text))
-
-    def _typing(self, _: json_events.Typing) -> None:
-        """Nothing: a hint that comes and goes would move the line that one is typing."""
-
-    _EVENTS = {
-        json_events.Welcome: _welcomed, json_events.ChatMessage: _message, json_events.Presence: _presence,
-        json_events.Notice: _sentences, json_events.Typing: _typing,
-    }
+            self._show(SystemMessage(lines.parse_line(line).text))
 
 
 def _is_this_machine(host: str) -> bool:

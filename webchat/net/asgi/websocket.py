@@ -1,11 +1,13 @@
 """One WebSocket of an ASGI application inside Tornado.
 
-All that leaves goes through one `SendQueue`, the handshake included, so that the order holds. The application may ask
-for that queue and put ready-made frames into it, shared with other connections: after `websocket.accept`,
-`scope["extensions"]["webchat.send_queue"]["queue"]` is it, and `["close"](code, reason)` closes without a coroutine.
+Everything that is sent goes through one `SendQueue`, the handshake's answer included, so that the order holds. What
+arrives is read when the application asks for it: an application that lags slows its client down instead of filling
+memory.
 
-What arrives is read when the application asks for it, so that one that lags holds its client back, and an idle
-connection costs no task but the application's own.
+Beyond ASGI, an application may take the connection itself: `websocket_of(scope)` is it. After `websocket.accept` its
+`send_frame` takes ready-made frames, which can be shared with other connections, `close` closes without a coroutine,
+and `hand_over_to` has each message given to a `Receiver` once the application has returned, so that no coroutine of the
+application stays around for an idle connection.
 """
 
 import asyncio
@@ -14,46 +16,64 @@ import binascii
 import hashlib
 import logging
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, RequestStartLine
 from tornado.iostream import IOStream, StreamClosedError
 
 from webchat.net import frames
-from webchat.net.asgi.http import Disconnected, Response
+from webchat.net.asgi.host import AppHost
+from webchat.net.asgi.http import Response
+from webchat.net.asgi.types import Disconnected, Message, Scope
 from webchat.net.errors import ProtocolViolation
 from webchat.net.outbox import SendQueue
-
-if TYPE_CHECKING:
-    from webchat.net.asgi import Mount
+from webchat.net.timers import Timer
 
 log = logging.getLogger(__name__)
 
-CLOSE_TIME = 5.0
-"""Seconds that a client has to answer a close frame, or to read the one that says why it is cut off."""
-
-DOUBT = 0.1
-"""Seconds between finding a ping unanswered and acting on it: after a stall of ours the pong may lie there unread."""
+RECHECK_DELAY = 0.1
+"""Seconds between finding a ping unanswered and acting on it: if this process was stalled, the pong may be unread."""
 
 READ_SIZE = 16 * 1024
 """Bytes read at once. Tornado allocates and clears as many for each read."""
 
-HIGH_WATER = 64 * 1024
-"""Bytes sent by the application after which it waits for a client that does not keep up."""
+SEND_BUFFER = 64 * 1024
+"""Bytes that an application may send before it waits until the client has taken them."""
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455 section 1.3."""
 
-SEND_QUEUE = "webchat.send_queue"
+EXTENSION = "webchat.websocket"
+"""The key of the connection in `scope["extensions"]`."""
+
+
+class Receiver(Protocol):
+    """Takes over a WebSocket from the application."""
+
+    async def receive(self, message: str | bytes) -> None:
+        """Take one message; the next one is read when this has returned."""
+
+    async def disconnected(self, code: int, reason: str) -> None:
+        """The connection is over; called once. `code` is 1006 if it was lost."""
+
+
+def websocket_of(scope: Scope) -> "WebSocket":
+    """The connection of a WebSocket scope. Raises RuntimeError under an ASGI server other than this one."""
+    try:
+        websocket: WebSocket = scope["extensions"][EXTENSION]
+    except KeyError:
+        raise RuntimeError("This application has to be served by webchat.net.asgi.mount.") from None
+    return websocket
 
 
 def is_handshake(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
-    """Whether a request asks for a WebSocket; whether it does so correctly is another question."""
+    """Whether a request asks for a WebSocket, correctly or not."""
     return (
         start_line.method == "GET"
+        and "Upgrade" in headers
         and "websocket" in _tokens(headers, "Upgrade")
         and "upgrade" in _tokens(headers, "Connection")
     )
@@ -63,55 +83,58 @@ class WebSocket:
     """One connection, from the handshake's request to the end."""
 
     __slots__ = (
-        "__weakref__", "_app", "_burst", "_closing", "_connected", "_connection", "_disconnect", "_messages", "_mount",
-        "_news", "_queue", "_read", "_reader", "_refusal", "_response", "_scope", "_silent", "_stream", "_timer",
+        "__weakref__", "_burst", "_changed", "_closing", "_connected", "_connection", "_disconnect", "_host",
+        "_messages", "_queue", "_read", "_reader", "_receiver", "_refusal", "_response", "_scope", "_silent", "_stream",
+        "_timer", "send_frame",
     )
 
-    def __init__(self, mount: "Mount", connection: HTTP1Connection, scope: dict, headers: HTTPHeaders):
+    def __init__(self, host: AppHost, connection: HTTP1Connection, scope: Scope, headers: HTTPHeaders):
         scope["type"] = "websocket"
         scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
         scope["subprotocols"] = [word.strip() for word in headers.get("Sec-WebSocket-Protocol", "").split(",") if word]
-        scope["extensions"] = {"websocket.http.response": {}, SEND_QUEUE: {}}
+        scope["extensions"] = {"websocket.http.response": {}, EXTENSION: self}
         del scope["method"]
-        self._mount = mount
+        self.send_frame: Callable[[bytes], None]  # there once the handshake has been accepted
+        self._host = host
         self._scope = scope
         self._refusal = _refusal(headers)
         self._connection: HTTP1Connection | None = connection  # until the handshake is answered with 101
         self._response: Response | None = None  # if it is answered with something else
         self._connected = False  # the application has received its first event
         self._stream: IOStream | None = None
-        self._queue: SendQueue | None = None
-        self._reader: frames.FrameReader | None = None
-        self._messages: Iterable = ()  # that have arrived, parsed as the application asks for them
-        self._read: asyncio.Future | None = None
-        self._news: asyncio.Future | None = None
-        self._burst = 0  # bytes sent since the client was last known to keep up
+        self._queue: SendQueue
+        self._reader: frames.FrameReader
+        self._receiver: Receiver | None = None
+        self._messages: Iterator[frames.Received] = iter(())  # received, and parsed as the application takes them
+        self._read: asyncio.Future[bytes] | None = None
+        self._changed: asyncio.Future[None] | None = None
+        self._burst = 0  # bytes sent since the client was last known to have taken all
         self._closing = False  # a close frame has been sent
-        self._disconnect: dict | None = None  # the application's last event
-        self._silent = False  # nothing has come since the last ping
-        self._timer: asyncio.TimerHandle | None = None  # to the next ping, or once it closes to the end
+        self._disconnect: Message | None = None  # the application's last event
+        self._silent = False  # nothing has been received since the last ping
+        self._timer: Timer | None = None  # the next ping or, once it closes, the end
         connection.set_close_callback(self.disconnected)
 
     # While the connection speaks HTTP, Tornado calls these three.
 
     def data_received(self, chunk: bytes) -> None:
-        """A handshake has no body; one that comes nevertheless is dropped."""
+        """A handshake has no body; if one comes, it is dropped."""
 
     def finish(self) -> None:
-        """The request has arrived."""
+        """The request has been received."""
         if self._refusal:
             self._refuse(*self._refusal)
         else:
-            self._mount.start(self._run())
+            self._host.start(self._run())
 
     def disconnected(self) -> None:
-        """The client went away before it was answered."""
+        """The client has gone before its handshake was answered."""
         self._over(frames.ABNORMAL)
-        _resolve(self._news)
+        self._wake()
 
-    # The application calls these two.
+    # The application calls these: the first two are ASGI's.
 
-    async def receive(self) -> dict:
+    async def receive(self) -> Message:
         """ASGI's `receive`; cancelling it loses nothing."""
         if not self._connected:
             self._connected = True
@@ -120,10 +143,10 @@ class WebSocket:
             if (message := self._next()) is not None:
                 return {"type": "websocket.receive", "text" if isinstance(message, str) else "bytes": message}
             if self._disconnect is None:
-                await self._more()
+                await self._change()
         return self._disconnect
 
-    async def send(self, event: dict) -> None:
+    async def send(self, event: Message) -> None:
         """ASGI's `send`.
 
         Raises Disconnected (an OSError) if the connection is over, RuntimeError if the event is out of order.
@@ -131,10 +154,10 @@ class WebSocket:
         kind = event["type"]
         if self._disconnect is not None or self._closing:
             raise Disconnected("the connection is closed")
-        if kind == "websocket.send" and self._queue is not None:
+        if kind == "websocket.send" and self._stream is not None:
             await self._send(event)
-        elif kind == "websocket.close" and self._queue is not None:
-            self._close(event.get("code") or frames.NORMAL, event.get("reason") or "")
+        elif kind == "websocket.close" and self._stream is not None:
+            self.close(event.get("code") or frames.NORMAL, event.get("reason") or "")
         elif kind == "websocket.accept" and self._stream is None and self._response is None:
             self._accept(event)
         elif kind == "websocket.close" and self._response is None:
@@ -144,26 +167,73 @@ class WebSocket:
         else:
             raise RuntimeError(f"{kind} out of order")
 
-    # Inside.
+    def hand_over_to(self, receiver: Receiver) -> None:
+        """Give each further message to `receiver`, beginning when the application has returned."""
+        self._receiver = receiver
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Send a close frame after everything that was sent before, and nothing after it.
+
+        The client has the `close_timeout` to answer; `receive`, or the receiver, then learns of the end.
+        """
+        stream = self._stream
+        if not self._closing and stream is not None and not stream.closed():
+            self._queue.send(frames.close_frame(code, reason))
+            self._queue.flush()
+            self._queue.close()
+            self._expect_end()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what is sent now is still going to the client."""
+        return self._stream is not None and not self._queue.closed
+
+    @property
+    def pending(self) -> int:
+        """Bytes that the client has not taken yet."""
+        return self._queue.pending
+
+    # From the handshake to the end.
 
     async def _run(self) -> None:
         code = frames.NORMAL
         try:
-            await self._mount.app(self._scope, self.receive, self.send)
+            await self._host.app(self._scope, self.receive, self.send)
+            # Not in a method of its own: each coroutine in between costs every message a call.
+            while (receiver := self._receiver) is not None and self._disconnect is None:
+                if (message := self._next()) is not None:
+                    await receiver.receive(message)
+                elif self._disconnect is None:
+                    await self._change()
         except Disconnected:
             pass
         except asyncio.CancelledError:
             self._drop()
             raise
         except Exception:
-            log.exception("the application failed at %s", self._scope["path"])
+            log.exception("The application failed at %s", self._scope["path"])
             code = frames.INTERNAL_ERROR
+        finally:
+            await self._tell_receiver(code)
         if self._stream is not None:
-            await self._leave(code)
+            await self._finish_closing(code)
         elif self._disconnect is None:
-            self._abandon()
+            self._answer_unanswered()
+        self._scope["extensions"].clear()  # the scope leads back here: reference cycles would keep memory for long
 
-    def _accept(self, event: dict) -> None:
+    async def _tell_receiver(self, code: int) -> None:
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            self._over(code)
+            assert self._disconnect is not None
+            try:
+                await receiver.disconnected(self._disconnect["code"], self._disconnect["reason"])
+            except Exception:
+                log.exception("The application failed at the end of %s", self._scope["path"])
+            self.close(code)
+
+    def _accept(self, event: Message) -> None:
+        assert self._connection is not None
         head = _switching_protocols(self._scope, event)
         stream = self._connection.detach()
         self._connection = None
@@ -171,23 +241,23 @@ class WebSocket:
         stream.read_chunk_size = READ_SIZE
         stream.set_close_callback(self._closed)
         self._stream = stream
-        self._reader = frames.FrameReader(self._mount.max_message_size)
-        self._queue = SendQueue(self._mount.outbox, stream, self._overflowed)
-        self._scope["extensions"][SEND_QUEUE].update(queue=self._queue, close=self._close)
+        self._reader = frames.FrameReader(self._host.max_message_size)
+        self._queue = SendQueue(self._host.outbox, stream, self._overflowed)
+        self.send_frame = self._queue.send
         self._queue.send(head)
-        self._ping_later()
+        self._schedule_ping()
 
-    async def _send(self, event: dict) -> None:
+    async def _send(self, event: Message) -> None:
         data = event.get("bytes")
         data = frames.text_frame(event["text"].encode()) if data is None else frames.binary_frame(bytes(data))
         self._queue.send(data)
         self._burst += len(data)
-        if self._burst > HIGH_WATER:
+        if self._burst > SEND_BUFFER:
             self._burst = 0
             await self._queue.drain()
 
     def _next(self) -> str | bytes | None:
-        """The next message of those that have arrived; control frames on the way to it are dealt with."""
+        """The next message that has been received; control frames before it are answered."""
         try:
             for message in self._messages:
                 if isinstance(message, (str, bytes)):
@@ -200,124 +270,130 @@ class WebSocket:
                     self._answer_close(message)
         except ProtocolViolation as violation:
             self._over(violation.status, str(violation))
-            self._close(violation.status, str(violation))
-            # Its answer to our close can no longer be told from what it breaks the protocol with: we end our half.
-            self._after_all_is_sent(self._end_output)
-        self._messages = ()
+            self.close(violation.status, str(violation))
+            # After a violation the client's answer to our close cannot be recognised: end our half of the connection.
+            self._when_written(self._end_output)
+        self._messages = iter(())
         return None
 
-    async def _more(self) -> None:
-        """Wait until something has arrived, or the connection is over."""
+    def _change(self) -> asyncio.Future[None]:
+        """A future that is done when something has been received, or the connection is over."""
+        self._changed = changed = asyncio.get_running_loop().create_future()
         if self._stream is not None and self._read is None:
             try:
-                self._read = self._stream.read_bytes(READ_SIZE, partial=True)
+                read: Any = self._stream.read_bytes(READ_SIZE, partial=True)  # a Future, though declared an Awaitable
             except StreamClosedError:
                 self._over(frames.ABNORMAL)
-                return
-            self._read.add_done_callback(self._arrived)
-        self._news = asyncio.get_running_loop().create_future()
-        await self._news
+                self._wake()
+            else:
+                self._read = read
+                read.add_done_callback(self._received)
+        return changed
 
-    def _arrived(self, read: asyncio.Future) -> None:
+    def _received(self, read: asyncio.Future[bytes]) -> None:
         self._read = None
         self._silent = False
         if not read.cancelled() and read.exception() is None:
             self._messages = self._reader.receive(read.result())
-        _resolve(self._news)
+        if (changed := self._changed) is not None and not changed.done():  # `_wake`, without the call
+            changed.set_result(None)
 
-    def _ping_later(self) -> None:
-        if self._mount.ping_interval is not None and not self._stream.closed():
-            self._set_timer(self._mount.ping_interval, self._ping)
+    def _wake(self) -> None:
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
+
+    # The heartbeat (RFC 6455 section 5.5.2).
+
+    def _schedule_ping(self) -> None:
+        if self._host.ping_interval is not None and self._stream is not None and not self._stream.closed():
+            self._set_timer(self._host.ping_interval, self._ping)
 
     def _ping(self) -> None:
-        """Ask whether the client is still there. One that has not answered by the next time is not."""
+        """Ping the client, or find that it has not answered the last ping."""
         if self._queue.pending or self._read is None:
-            self._silent = False  # it may not have seen the ping yet, or we not its answer
+            self._silent = False  # the client may not have seen the ping, or the application not have let us read
         elif self._silent:
-            self._set_timer(DOUBT, self._give_up)
+            self._set_timer(RECHECK_DELAY, self._recheck)
             return
         else:
             self._silent = True
             self._queue.send(frames.frame(frames.PING, b""))
-        self._ping_later()
+        self._schedule_ping()
 
-    def _give_up(self) -> None:
+    def _recheck(self) -> None:
         if not self._silent:
-            self._ping_later()
+            self._schedule_ping()
             return
         self._over(frames.ABNORMAL, "no answer to a ping")
-        self._close(frames.INTERNAL_ERROR, "no answer to a ping")
-        _resolve(self._news)
+        self.close(frames.INTERNAL_ERROR, "no answer to a ping")
+        self._wake()
 
     def _set_timer(self, seconds: float, callback: Callable[[], None]) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(seconds, callback)
+        self._timer = self._host.timers.call_later(seconds, callback)
+
+    # The end.
 
     def _answer_close(self, close: frames.Close) -> None:
-        """The client closes, or answers our close: the server hangs up (RFC 6455 section 7.1.1)."""
+        """The client closes, or answers our close; then the server closes the connection (RFC 6455 section 7.1.1)."""
         self._over(close.code, close.reason)
-        self._close(close.code)
-        self._after_all_is_sent(self._drop)
+        self.close(close.code)
+        self._when_written(self._drop)
 
-    def _after_all_is_sent(self, then: Callable[[], None]) -> None:
-        if not self._stream.closed():
+    def _when_written(self, then: Callable[[], None]) -> None:
+        if self._stream is not None and not self._stream.closed():
             self._stream.write(b"").add_done_callback(lambda _: then())
 
     def _end_output(self) -> None:
-        """Clients see the end at once; closing altogether over what they still send would lose the close frame."""
+        """End our half only: closing the connection over what the client still sends would lose the close frame."""
         with suppress(OSError):
-            if not self._stream.closed():
+            if self._stream is not None and not self._stream.closed():
                 self._stream.socket.shutdown(socket.SHUT_WR)
 
-    def _close(self, code: int, reason: str = "") -> None:
-        """Send a close frame after all that was sent before it and nothing after it; the client may take a while."""
-        if not self._closing:
-            self._queue.send(frames.close_frame(code, reason))
-            self._queue.flush()
-            self._queue.close()
-            self._hang_up_later()
-
     def _overflowed(self, reason: str) -> None:
-        """The client does not read. The close frame is the last that it will find when it does."""
+        """The client does not read. The close frame is the last thing that it will find when it does."""
         self._over(frames.POLICY, reason)
-        if not self._stream.closed():
+        if self._stream is not None and not self._stream.closed():
             self._stream.write(frames.close_frame(frames.POLICY, reason))
-            self._hang_up_later()
-        _resolve(self._news)
+            self._expect_end()
+        self._wake()
 
-    def _hang_up_later(self) -> None:
+    def _expect_end(self) -> None:
         self._closing = True
-        self._set_timer(CLOSE_TIME, self._drop)
+        self._set_timer(self._host.close_timeout, self._drop)
 
-    async def _leave(self, code: int) -> None:
-        """The application is done: close if that has not been done, and stay until the connection is over."""
+    async def _finish_closing(self, code: int) -> None:
+        """The application is done: close, if that has not been done, and wait until the connection is over."""
+        assert self._stream is not None
         if self._disconnect is None:
-            self._close(code)
+            self.close(code)
         while not self._stream.closed():
-            # What still comes is read, and dropped: closing over unread bytes would reset the connection, and the
-            # close frame would be lost with it.
+            # Read and drop what still arrives: closing over unread bytes would reset the connection, and the close
+            # frame would be lost with it.
             self._next()
             if not self._stream.closed():
-                await self._more()
+                await self._change()
 
-    def _abandon(self) -> None:
-        """The application is done without having answered the handshake."""
+    def _answer_unanswered(self) -> None:
+        """The application has returned without answering the handshake."""
         if self._response is None or not self._response.started:
             self._refuse(500)
         elif not self._response.complete:
             self._response.break_off()
 
     def _refuse(self, status: int, *headers: tuple[bytes, bytes]) -> None:
-        self._response = Response(self._connection, self._scope, self._mount.outbox)
+        assert self._connection is not None
+        self._response = Response(self._connection, self._scope, self._host.outbox)
         self._response.error(status, *headers)
         self._response.finish()
         self._over(frames.ABNORMAL)
 
-    async def _respond(self, event: dict) -> None:
+    async def _respond(self, event: Message) -> None:
         """The extension `websocket.http.response`: the application's own refusal."""
+        assert self._connection is not None
         if self._response is None:
-            self._response = Response(self._connection, self._scope, self._mount.outbox)
+            self._response = Response(self._connection, self._scope, self._host.outbox)
         await self._response.send(event)
         if self._response.complete:
             self._response.finish()
@@ -332,19 +408,19 @@ class WebSocket:
             self._stream.close()
 
     def _closed(self) -> None:
-        """The stream is closed; what has arrived before can still be received."""
+        """The stream is closed; what was received before can still be taken."""
         self._queue.close()
         if self._timer is not None:
             self._timer.cancel()
-        _resolve(self._news)
+        self._wake()
 
 
 def _tokens(headers: HTTPHeaders, name: str) -> list[str]:
     return [word.strip().lower() for word in headers.get(name, "").split(",")]
 
 
-def _refusal(headers: HTTPHeaders) -> tuple | None:
-    """What a malformed handshake is answered with (RFC 6455 sections 4.2.1 and 4.4)."""
+def _refusal(headers: HTTPHeaders) -> tuple[int, *tuple[tuple[bytes, bytes], ...]] | None:
+    """The status and headers with which a malformed handshake is answered (RFC 6455 sections 4.2.1 and 4.4)."""
     if headers.get("Sec-WebSocket-Version") != "13":
         return 426, (b"sec-websocket-version", b"13")
     try:
@@ -354,24 +430,19 @@ def _refusal(headers: HTTPHeaders) -> tuple | None:
     return None if len(nonce) == 16 else (400,)
 
 
-def _switching_protocols(scope: dict, event: dict) -> bytes:
-    """The answer that accepts a handshake. Raises ValueError where the application's headers are none."""
+def _switching_protocols(scope: Scope, event: Message) -> bytes:
+    """The answer that accepts a handshake. Raises ValueError if a header of the application contains a line break."""
     key = next(value for name, value in scope["headers"] if name == b"sec-websocket-key")
-    accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
     lines = [
         b"HTTP/1.1 101 Switching Protocols",
         b"Upgrade: websocket",
         b"Connection: Upgrade",
-        b"Sec-WebSocket-Accept: " + accept,
+        b"Sec-WebSocket-Accept: " + base64.b64encode(hashlib.sha1(key + GUID).digest()),
     ]
     if event.get("subprotocol"):
         lines.append(b"Sec-WebSocket-Protocol: " + event["subprotocol"].encode("latin-1"))
     lines += [name + b": " + value for name, value in event.get("headers") or ()]
-    if any(byte in line for line in lines for byte in b"\r\n\0"):
-        raise ValueError("a line break in a header")
-    return b"\r\n".join([*lines, b"", b""])
-
-
-def _resolve(future: asyncio.Future | None) -> None:
-    if future is not None and not future.done():
-        future.set_result(None)
+    head = b"\r\n".join([*lines, b"", b""])
+    if head.count(b"\r") != len(lines) + 1 or head.count(b"\n") != len(lines) + 1 or b"\0" in head:
+        raise ValueError("a header contains a line break")
+    return head

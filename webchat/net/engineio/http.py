@@ -1,24 +1,29 @@
-"""The HTTP side of Engine.IO: what a request asks for, and how it is answered or refused."""
+"""The HTTP side of Engine.IO: what a request asks for, and how it is answered."""
 
 import json
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-VERSION = "4"
-"""The protocol revision that we speak; the query calls it `EIO`."""
+from webchat.net.asgi.types import Receive, Scope, Send
+
+PROTOCOL_VERSION = "4"
+"""The protocol revision that this server supports; the query calls it `EIO`."""
 
 MAX_QUERY = 4096
-"""Characters of a query that are looked at."""
+"""Characters of a query that are read."""
 
 METHODS = frozenset({"GET", "POST", "OPTIONS"})
 
-PLAIN = [("Content-Type", "text/plain; charset=UTF-8"), ("Cache-Control", "no-store")]
-JSON = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+NO_STORE = ("Cache-Control", "no-store")
+PLAIN = [("Content-Type", "text/plain; charset=UTF-8"), NO_STORE]
+JSON = [("Content-Type", "application/json"), NO_STORE]
+
+Headers = list[tuple[str, str]]
 
 
-class Refusal(Exception):
-    """A request that is answered with an error and leaves nothing behind; `code` is that of the reference server."""
+class RequestError(Exception):
+    """A request that is answered with an error and changes nothing; `code` is that of the reference server."""
 
     def __init__(self, message: str, code: int = 3, status: int = 400):
         super().__init__(message)
@@ -26,48 +31,52 @@ class Refusal(Exception):
         self.body = json.dumps({"code": code, "message": message}).encode()
 
 
-class Ask(NamedTuple):
-    """What the query of a request asks for."""
+class Query(NamedTuple):
+    """What the query of a request asks for; `sid` is None if it opens a session."""
 
     method: str
     transport: str
     sid: str | None
 
 
-class Request:
+class EngineRequest:
     """One ASGI request, HTTP or WebSocket, and its answer. `environ` is what handlers get (PEP 3333, extended)."""
 
     __slots__ = ("environ", "is_websocket", "receive", "scope", "send")
 
-    def __init__(self, scope: dict, receive: Any, send: Any):
+    def __init__(self, scope: Scope, receive: Receive, send: Send):
         self.scope = scope
         self.receive = receive
         self.send = send
         self.is_websocket = scope["type"] == "websocket"
         self.environ = _environ(scope, receive, send)
 
-    def ask(self, transports: list[str]) -> Ask:
-        """Read the query. Raises Refusal."""
-        query = _parsed(self.environ["QUERY_STRING"][:MAX_QUERY])
-        method, transport, sid = self.environ["REQUEST_METHOD"], query.get("transport"), query.get("sid")
-        if "j" in query:
-            raise Refusal("JSONP is not supported")
+    def query(self, transports: list[str]) -> Query:
+        """Read the query. Raises RequestError."""
+        fields = _parsed(self.environ["QUERY_STRING"][:MAX_QUERY])
+        method, transport, sid = self.environ["REQUEST_METHOD"], fields.get("transport"), fields.get("sid")
+        if "j" in fields:
+            raise RequestError("JSONP is not supported")
         if transport not in transports:
-            raise Refusal("Transport unknown", 0)
+            raise RequestError("Transport unknown", 0)
         if method not in METHODS or method == "POST" and sid is None:
-            raise Refusal("Bad handshake method", 2)
-        if sid is None and method == "GET":
-            _check_version(query.get("EIO", ""))
+            raise RequestError("Bad handshake method", 2)
+        if sid is None and method == "GET" and fields.get("EIO") != PROTOCOL_VERSION:
+            raise _wrong_version(fields.get("EIO", ""))
         if method != "OPTIONS" and self.is_websocket != (transport == "websocket"):
-            raise Refusal("The transport does not match the request")
-        return Ask(method, transport, sid)
+            raise RequestError("The transport does not match the request")
+        return Query(method, transport, sid)
 
     async def body(self, limit: float) -> bytes:
-        """The body, chunked or not. Raises Refusal if it is larger than `limit`, ConnectionError if it breaks off."""
+        """Read the body, chunked or not.
+
+        Raises RequestError if it is larger than `limit` bytes, ConnectionError if the client goes away.
+        """
         length = self.environ.get("CONTENT_LENGTH", "")
         if length.isdecimal() and (len(length) > 18 or int(length) > limit):
-            raise Refusal("The body is too large", status=413)
-        parts, size, more = [], 0, True
+            raise RequestError("The body is too large", status=413)
+        parts: list[bytes] = []
+        size, more = 0, True
         while more:
             event = await self.receive()
             if event["type"] != "http.request":
@@ -76,17 +85,12 @@ class Request:
             size += len(parts[-1])
             more = event.get("more_body", False)
             if size > limit:
-                raise Refusal("The body is too large", status=413)
+                raise RequestError("The body is too large", status=413)
         return b"".join(parts)
 
-    async def respond(self, status: int, body: bytes, headers: list[tuple[str, str]]) -> None:
-        """Answer; on a WebSocket that has not been accepted, in its place."""
-        kind = "http.response"
-        if self.is_websocket:
-            kind = "websocket.http.response"
-            if kind not in (self.scope.get("extensions") or {}):
-                await self.send({"type": "websocket.close"})  # which an ASGI server answers with 403
-                return
+    async def respond(self, status: int, body: bytes, headers: Headers) -> None:
+        """Answer; a WebSocket that has not been accepted is refused with this answer."""
+        kind = "websocket.http.response" if self.is_websocket else "http.response"
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await self.send({"type": f"{kind}.start", "status": status, "headers": raw})
         await self.send({"type": f"{kind}.body", "body": body})
@@ -98,21 +102,20 @@ def _parsed(query: str) -> dict[str, str]:
     return dict(parse_qsl(query, keep_blank_values=True))
 
 
-def _check_version(version: str) -> None:
-    if version == VERSION:
-        return
+def _wrong_version(version: str) -> RequestError:
     asked = f"speaks version {version}" if version.isdecimal() and len(version) < 4 else "names no version"
     older = ", that of Socket.IO 2 and older" if version in ("1", "2", "3") else ""
-    raise Refusal(
-        f"This server speaks Engine.IO version {VERSION}, that of Socket.IO 3 and later; your client {asked}{older}.", 5
+    return RequestError(
+        f"This server speaks Engine.IO version {PROTOCOL_VERSION}, that of Socket.IO 3 and later; "
+        f"your client {asked}{older}.", 5
     )
 
 
-def _environ(scope: dict, receive: Any, send: Any) -> dict[str, Any]:
-    """The environment of a request as upstream's handlers know it, with the peer's real address."""
+def _environ(scope: Scope, receive: Receive, send: Send) -> dict[str, Any]:
+    """The environment of a request as python-engineio's handlers know it, with the peer's real address."""
     address, port = scope.get("client") or ("", 0)
     query = scope.get("query_string", b"").decode("latin-1")
-    environ = {
+    environ: dict[str, Any] = {
         "REQUEST_METHOD": scope.get("method", "GET"),
         "PATH_INFO": scope["path"],
         "QUERY_STRING": query,

@@ -10,6 +10,13 @@ from collections.abc import Iterator
 from webchat.net.errors import ProtocolViolation
 from webchat.net.frames import TEXT, binary_frame, text_frame
 
+
+class PacketType:
+    """The first character of a text packet."""
+
+    OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0123456"
+
+
 SEPARATOR = "\x1e"
 """Stands between the packets of one long-polling payload."""
 

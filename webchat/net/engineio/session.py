@@ -1,136 +1,157 @@
 """One Engine.IO session: its heartbeat, its transport, its upgrade and its end."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
-from engineio import async_socket, packet
+from engineio.base_server import BaseServer
 
-from webchat.net.engineio.http import Refusal
-from webchat.net.engineio.payload import engine_frame, polling_packets
-from webchat.net.engineio.transports import Polling, WebSocket
+from webchat.net.asgi import WebSocket
+from webchat.net.engineio.http import RequestError
+from webchat.net.engineio.payload import PacketType, engine_frame, polling_packets
+from webchat.net.engineio.polling import PollingTransport
 from webchat.net.errors import ProtocolViolation
 from webchat.net.frames import NORMAL, TOO_BIG
+from webchat.net.timers import Timer, Timers
 
-NUDGE = 0.1
-"""Seconds after which a poll is ended while the client tries a WebSocket, so that it can let go of polling. Anything
-shorter spins where a proxy swallows the WebSocket's frames."""
+UPGRADE_POLL_TIME = 0.1
+"""Seconds after which a poll is ended while the client tries a WebSocket, so that it can stop polling. A shorter time
+would make it spin behind a proxy that swallows the WebSocket's frames."""
 
 TURN = 50
-"""Packets of one request that are handled before everybody else has a turn."""
+"""Packets of one request that are handled before other connections get their turn."""
 
-OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0123456"
-PING_FRAME, CLOSE_FRAME, NOOP_FRAME = map(engine_frame, (PING, CLOSE, NOOP))
+PING_FRAME, CLOSE_FRAME, NOOP_FRAME = map(engine_frame, (PacketType.PING, PacketType.CLOSE, PacketType.NOOP))
+
+REASON = BaseServer.reason
+"""python-engineio's names for why a session ended."""
+
+SendFrame = Callable[[bytes], None]
+"""Sends whole WebSocket frames; neither blocks nor raises."""
 
 
 def discard(frame: bytes) -> None:
-    """Where the frames for a closed session go."""
+    """Drop a frame: the session is closed."""
 
 
-class Socket(async_socket.AsyncSocket):
-    """An Engine.IO session.
+class SessionOwner(Protocol):
+    """What a session needs of its server."""
 
-    `put(frame)` sends ready-made WebSocket frames, whole packets each: it never blocks or raises, and keeps the order
-    across the upgrade. It changes with the state of the session: look it up for each frame, do not keep it. The `send`
-    of each of `followers` is always the same as `put`, so that a broadcast need not come by here.
+    ping_interval: float
+    ping_timeout: float
+    upgrade_timeout: float
+    max_queue: int
+    max_http_buffer_size: float
+
+    @property
+    def timers(self) -> Timers: ...
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> object:
+        """Run a coroutine in a task."""
+
+    async def deliver(self, session: "EngineSession", data: str | bytes) -> None:
+        """Hand a message to the application. Raises ProtocolViolation."""
+
+    async def session_ended(self, session: "EngineSession", reason: str) -> None:
+        """Tell the application, and forget the session."""
+
+    def keep_last_frames(self, sid: str, frames: bytes) -> None:
+        """Keep a polling client's last frames for its next request."""
+
+
+class EngineSession:
+    """An Engine.IO session; a `webchat.net.asgi.Receiver` once it is on a WebSocket.
+
+    `send_frame` sends ready-made WebSocket frames, whole packets each, and keeps the order across the upgrade. It is
+    replaced when the transport changes: `follow` is called with each replacement just before it takes effect.
     """
 
-    def __init__(self, server: Any, sid: str):
-        # Replaces an asyncio.Queue, a dictionary and a clock reading per session; hence no call of upstream's.
-        self.server = server
+    __slots__ = (
+        "_deadline", "_posting", "_probe", "_server", "_session", "_timer", "closed", "closing", "connected", "follow",
+        "send_frame", "sid", "transport", "upgrading",
+    )
+
+    def __init__(self, server: SessionOwner, sid: str):
         self.sid = sid
-        self.connected = self.upgrading = self.upgraded = self.closing = self.closed = False
-        self.transport: Polling | WebSocket = Polling(server.max_queue, self.overflowed)
-        self.followers: tuple[Any, ...] = ()
-        self.put = self.transport.send
-        self._session: dict | None = None
-        self._held: list[bytes] | None = None
+        self.connected = False  # the application has accepted it
+        self.upgrading = False
+        self.closing = False
+        self.closed = False  # the application has been told
+        self.transport: PollingTransport | WebSocket = PollingTransport(server.max_queue, self.overflowed)
+        self.send_frame: SendFrame = self.transport.send_frame
+        self.follow: SendFrameObserver = _ignore
+        self._server = server
+        self._session: dict[str, Any] | None = None
         self._posting = False
         self._probe: WebSocket | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._deadline: float | None = None  # by which the pong must come; None while no ping is out
+        self._timer: Timer | None = None
+        self._deadline: float | None = None  # by which the pong must come; None if no ping is unanswered
 
     @property
-    def put(self) -> Callable[[bytes], None]:
-        return self._put
-
-    @put.setter
-    def put(self, put: Callable[[bytes], None]) -> None:
-        self._put = put
-        for follower in self.followers:
-            follower.send = put
-
-    @property
-    def session(self) -> dict:
-        """What the application keeps about this client; made when it is first asked for."""
+    def session(self) -> dict[str, Any]:
+        """What the application keeps about this client."""
         if self._session is None:
             self._session = {}
         return self._session
 
     @session.setter
-    def session(self, session: dict) -> None:
+    def session(self, session: dict[str, Any]) -> None:
         self._session = session
 
-    # Sending.
+    @property
+    def upgraded(self) -> bool:
+        """Whether the session is on a WebSocket."""
+        return isinstance(self.transport, WebSocket)
 
-    async def send(self, pkt: packet.Packet) -> None:
-        """Send a packet. Replaces upstream's unbounded queue."""
-        self.put(engine_frame(pkt.encode()))
-
-    def hold(self, seconds: float) -> None:
-        """Keep what follows for a moment, so that it does not share a segment with what was just sent."""
-        if isinstance(self.transport, WebSocket) and self._held is None and not self.closing:
-            self._held = []
-            self.put = self._held.append
-            asyncio.get_running_loop().call_later(seconds, self._release)
-
-    def _release(self) -> None:
-        if self._held is None:
-            return
-        held, self._held = self._held, None
-        if held:
-            self.transport.send(b"".join(held))
-        if not self.closing:
-            self.put = self.transport.send
+    def _redirect(self, send_frame: SendFrame) -> None:
+        self.follow(send_frame)
+        self.send_frame = send_frame
 
     def overflowed(self, reason: str) -> None:
-        """The client does not keep up: it is cut off."""
-        # Not at once: we may be in the middle of a broadcast, which the application's handler would break into.
-        self.server.spawn(self.close(reason=self.server.reason.TRANSPORT_ERROR, text=reason))
+        """Disconnect a client that does not keep up."""
+        # In a task: this may be the middle of a broadcast, which the application's handler must not interrupt.
+        self._server.spawn(self.close(reason=REASON.TRANSPORT_ERROR, text=reason))
 
     # Receiving.
 
-    async def handle(self, data: str | bytes) -> None:
-        """Take one packet. Replaces `receive`, which parsed JSON, formatted a log line, and let violations pass.
+    async def receive(self, message: str | bytes) -> None:
+        """Take one packet from the WebSocket; a violation of the protocol closes it."""
+        if self.closing:
+            return
+        try:
+            await self._handle(message)
+        except ProtocolViolation as violation:
+            await self.violated(violation)
 
-        Raises ProtocolViolation.
-        """
-        if len(data) > self.server.max_http_buffer_size:
+    async def _handle(self, packet: str | bytes) -> None:
+        """Raises ProtocolViolation."""
+        if len(packet) > self._server.max_http_buffer_size:
             raise ProtocolViolation("the packet is too large", TOO_BIG)
-        if type(data) is not str:
-            await self.server.message(self.sid, data)
-        elif data[:1] == MESSAGE:
-            await self.server.message(self.sid, data[1:])
-        elif data == PONG:
+        if isinstance(packet, bytes):
+            await self._server.deliver(self, packet)
+        elif packet[:1] == PacketType.MESSAGE:
+            await self._server.deliver(self, packet[1:])
+        elif packet == PacketType.PONG:
             if self._deadline is not None:
                 self.schedule_ping()
-        elif data == CLOSE:
-            await self.close(wait=False, abort=True, reason=self.server.reason.CLIENT_DISCONNECT)
-        elif data != NOOP:
+        elif packet == PacketType.CLOSE:
+            await self.close(abort=True, reason=REASON.CLIENT_DISCONNECT)
+        elif packet != PacketType.NOOP:
             raise ProtocolViolation("not an Engine.IO packet that clients send")
 
-    async def post(self, body: bytes) -> None:
-        """Take the packets that a client posted. Replaces `handle_post_request`, which dropped all but 16.
+    async def violated(self, violation: ProtocolViolation) -> None:
+        """Close the session because the client broke the protocol."""
+        await self.close(reason=REASON.TRANSPORT_ERROR, code=violation.status, text=str(violation))
 
-        Raises ProtocolViolation, or Refusal like `poll`.
-        """
-        self._check_open()
+    async def post(self, body: bytes) -> None:
+        """Take the packets that a client posted. Raises ProtocolViolation, or RequestError like `poll`."""
+        self._polling()
         if self._posting:
             raise ProtocolViolation("one request at a time may send packets")
         self._posting = True
         try:
-            for number, data in enumerate(polling_packets(body), 1):
-                await self.handle(data)
+            for number, packet in enumerate(polling_packets(body), 1):
+                await self._handle(packet)
                 if self.closing:
                     return
                 if number % TURN == 0:
@@ -139,132 +160,135 @@ class Socket(async_socket.AsyncSocket):
             self._posting = False
 
     async def poll(self) -> bytes:
-        """The frames for one polling request. Replaces a timer per poll, and a reply of nothing after an upgrade.
+        """Return the frames for one polling request.
 
-        A second request while one waits is answered with ProtocolViolation, and a client that comes back after its
-        time is gone. Raises Refusal for a request that an upgrade, or the end, has overtaken.
+        Raises ProtocolViolation for a second request while one waits, or for one after the client's time is over;
+        RequestError if the session has been upgraded or closed meanwhile.
         """
-        self._check_open()
-        if self._deadline is not None and asyncio.get_running_loop().time() >= self._deadline:
+        transport = self._polling()
+        if self._deadline is not None and self._server.timers.time() >= self._deadline:
             await self._time_out()
             raise ProtocolViolation("ping timeout")
-        if self.transport.busy:
+        if transport.is_polled:
             raise ProtocolViolation("one request at a time may wait for packets")
-        return await self.transport.poll(NUDGE if self._probe else None) or NOOP_FRAME
+        if self._probe is not None:
+            self._server.timers.call_later(UPGRADE_POLL_TIME, transport.end_poll, NOOP_FRAME)
+        return await transport.poll()
 
-    def _check_open(self) -> None:
-        """The session may have moved on while a request was on its way in."""
+    def _polling(self) -> PollingTransport:
+        """The transport, unless the session has been closed or upgraded while the request was on its way."""
         if self.closing:
-            raise Refusal("Session ID unknown", 1)
-        if self.upgraded:
-            raise Refusal("The session has been upgraded")
+            raise RequestError("Session ID unknown", 1)
+        if isinstance(self.transport, WebSocket):
+            raise RequestError("The session has been upgraded")
+        return self.transport
 
-    # Heartbeat.
+    # The heartbeat.
 
     def schedule_ping(self) -> None:
-        """Plan the next ping. Replaces a sleeping task per ping, and a service task that looks for lost pongs."""
+        """Ping the client when the interval is over."""
         if self._timer is not None:
             self._timer.cancel()
         self._deadline = None
         if not self.closing:
-            loop = asyncio.get_running_loop()
-            due = loop.time() + self.server.ping_interval
-            self._timer = loop.call_at(due, self._ping, due)
+            timers = self._server.timers
+            due = timers.time() + self._server.ping_interval
+            self._timer = timers.call_at(due, self._ping, due)
 
     def _ping(self, due: float) -> None:
-        loop = asyncio.get_running_loop()
-        self.put(PING_FRAME)
-        # Counted from when the ping was due, as clients count; but they shall not pay for a delay of ours.
-        timeout = self.server.ping_timeout
-        self._deadline = max(due + timeout, loop.time() + timeout / 2)
-        self._timer = loop.call_at(self._deadline, self._expired)
+        timers, timeout = self._server.timers, self._server.ping_timeout
+        self.send_frame(PING_FRAME)
+        # Counted from when the ping was due, as clients do; but a delay of this process must not cost them their time.
+        self._deadline = max(due + timeout, timers.time() + timeout / 2)
+        self._timer = timers.call_at(self._deadline, self._ping_unanswered)
 
-    def _expired(self) -> None:
-        self.server.spawn(self._time_out())
+    def _ping_unanswered(self) -> None:
+        self._server.spawn(self._time_out())
 
     async def _time_out(self) -> None:
-        await self.close(wait=False, reason=self.server.reason.PING_TIMEOUT, text="ping timeout")
+        await self.close(reason=REASON.PING_TIMEOUT, text="ping timeout")
 
-    # WebSocket.
+    # On a WebSocket.
 
-    async def run(self, websocket: WebSocket) -> None:
-        """Live on a WebSocket until it ends. Replaces a writer task, and a task and a timer per message.
+    def move_to(self, websocket: WebSocket) -> None:
+        """Use this WebSocket from now on; what was waiting for a poll goes first."""
+        transport = self.transport
+        assert isinstance(transport, PollingTransport)
+        waiting = transport.hand_over()
+        if self.closing:
+            websocket.close(NORMAL)
+            return
+        self.transport = websocket
+        self._redirect(websocket.send_frame)
+        if waiting:
+            self.send_frame(waiting)
+        websocket.hand_over_to(self)
 
-        Raises ProtocolViolation.
-        """
-        self._adopt(websocket)
-        receive = websocket.receive
-        while (event := await receive())["type"] == "websocket.receive":
-            if not self.closing:
-                text = event.get("text")
-                await self.handle(event["bytes"] if text is None else text)
-        websocket.gone = True
+    async def probe(self, websocket: WebSocket) -> bool:
+        """Return whether the client's probe has got through a WebSocket that it opened beside polling.
 
-    async def upgrade(self, websocket: WebSocket) -> bool:
-        """Move from polling to a WebSocket if the client's probe gets through.
-
-        Until its last step polling goes on as before, so that a proxy which kills or swallows the frames does no harm.
-        Replaces an upgrade that stopped polling first.
+        Polling goes on until the last step, so that a proxy which kills or swallows the frames does no harm.
         """
         if self.upgrading or self.upgraded or self.closing:
             return False
         self.upgrading = True
         try:
-            async with asyncio.timeout(self.server.upgrade_timeout):
-                if await _text(websocket) != PING + "probe":
+            async with asyncio.timeout(self._server.upgrade_timeout):
+                if await _text(websocket) != PacketType.PING + "probe":
                     return False
                 self._probe = websocket
-                websocket.send(engine_frame(PONG + "probe"))
-                self.transport.end(NOOP_FRAME)
-                return await _text(websocket) == UPGRADE and not self.closing
+                websocket.send_frame(engine_frame(PacketType.PONG + "probe"))
+                if isinstance(self.transport, PollingTransport):
+                    self.transport.end_poll(NOOP_FRAME)
+                return await _text(websocket) == PacketType.UPGRADE and not self.closing
         except TimeoutError:
             return False
         finally:
             self._probe = None
             self.upgrading = False
 
-    def _adopt(self, websocket: WebSocket) -> None:
-        waiting = self.transport.hand_over()
-        self.transport = websocket
-        self.put = websocket.send
-        self.upgraded = True
-        if waiting:
-            self.put(waiting)
+    async def disconnected(self, code: int, reason: str) -> None:
+        """The WebSocket is over."""
+        await self.close(abort=True, reason=REASON.TRANSPORT_CLOSE)
 
     # The end.
 
     async def close(
-        self, wait: bool = True, abort: bool = False, reason: str | None = None, code: int = NORMAL, text: str = ""
+        self, *, reason: str = REASON.SERVER_DISCONNECT, abort: bool = False, code: int = NORMAL, text: str = ""
     ) -> None:
-        """End the session: nothing of it is left when the application's handler has been told, even if that fails.
+        """End the session: nothing of it is left once the application has been told, even if that fails.
 
-        `reason` is the application's, `code` and `text` are the WebSocket client's. Replaces a wait for the client to
-        read everything, and sessions that stayed behind.
+        `reason` is for the application, `code` and `text` are for a WebSocket client. With `abort` a waiting poll is
+        answered with a NOOP instead of a CLOSE.
         """
-        if self.closing or self.closed:
+        if self.closing:
             return
         self.closing = True
-        reason = reason or self.server.reason.SERVER_DISCONNECT
         if self._timer is not None:
             self._timer.cancel()
-        self._release()
-        self.put = discard
-        self._leave(abort, reason, code, text or reason)
-        try:
-            await self.server._trigger_event("disconnect", self.sid, reason, run_async=False)
-        finally:
-            self.closed = True
-            self.server.forget(self)
+        self._redirect(discard)
+        self._close_transport(abort, reason, code, text or reason)
+        await self._server.session_ended(self, reason)
+        self.follow = _ignore  # it leads to the client's record, which leads back here
 
-    def _leave(self, abort: bool, reason: str, code: int, text: str) -> None:
+    def _close_transport(self, abort: bool, reason: str, code: int, text: str) -> None:
         if self._probe is not None:
             self._probe.close(code, text)
         if isinstance(self.transport, WebSocket):
             self.transport.close(code, text)
-        elif not self.transport.end(NOOP_FRAME if abort else CLOSE_FRAME):
-            if reason == self.server.reason.SERVER_DISCONNECT:
-                self.server.bid_farewell(self.sid, self.transport.take() + CLOSE_FRAME)
+            return
+        if not self.transport.end_poll(NOOP_FRAME if abort else CLOSE_FRAME) and reason == REASON.SERVER_DISCONNECT:
+            self._server.keep_last_frames(self.sid, self.transport.take() + CLOSE_FRAME)
+        self.transport.close()
+
+
+SendFrameObserver = Callable[[SendFrame], None]
+
+
+def _ignore(send_frame: SendFrame) -> None:
+    """Nobody follows this session."""
 
 
 async def _text(websocket: WebSocket) -> str | None:
-    return (await websocket.receive()).get("text")
+    text: str | None = (await websocket.receive()).get("text")
+    return text

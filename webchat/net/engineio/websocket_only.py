@@ -1,11 +1,9 @@
-"""Keeps long-polling away from an ASGI Socket.IO endpoint that cannot serve it, and says why."""
+"""Refuses long-polling at an Engine.IO endpoint that cannot serve it, and says why."""
 
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any
 from urllib.parse import parse_qs
 
-App = Callable[[dict[str, Any], Callable, Callable], Awaitable[None]]
+from webchat.net.asgi import App, Receive, Scope, Send
 
 HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
@@ -15,14 +13,14 @@ SHARED_PORT = (
 )
 
 
-def websocket_only(app: App, why: str = SHARED_PORT) -> App:
-    """The same application, but a long-polling request is answered with 400 and the reason.
+def websocket_only(app: App, reason: str = SHARED_PORT) -> App:
+    """Return the same application, except that a long-polling request is answered with 400 and the reason.
 
     The answer has the form of Engine.IO's own, with the code of an unknown transport (0).
     """
-    body = json.dumps({"code": 0, "message": why}).encode()
+    body = json.dumps({"code": 0, "message": reason}).encode()
 
-    async def guarded(scope: dict[str, Any], receive: Callable, send: Callable) -> None:
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
         if scope["type"] != "http" or query.get("transport") != ["polling"]:
             await app(scope, receive, send)

@@ -1,89 +1,109 @@
-"""What the Socket.IO server keeps of a client: one record a connection, one outlet a namespace."""
+"""What the Socket.IO server keeps of a client: one record a connection, one socket a namespace."""
 
-import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import Any
 
-from webchat.net.engineio.session import Socket
-from webchat.net.socketio.codec import Packet
+from webchat.net.engineio.session import EngineSession, SendFrame, discard
+from webchat.net.socketio.codec import SocketIOPacket
+from webchat.net.timers import Timer
 
-if TYPE_CHECKING:
-    from webchat.net.socketio import AsyncServer
 
-CONNECTING, CONFIRMED, PARTING = range(3)
-"""The states of a client in a namespace: its handler decides; it may send and is sent to; its handler is being told."""
+class SocketState(Enum):
+    """Where a client stands in a namespace."""
+
+    CONNECTING = "its connect handler decides"
+    CONNECTED = "it sends events, and is sent some"
+    DISCONNECTED = "its disconnect handler is being told, or has been"
 
 
 class Client:
     """An Engine.IO session, and the namespaces that it is in."""
 
-    __slots__ = ("deadline", "eio_sid", "outlets", "partial", "parted", "socket", "timer")
+    __slots__ = ("deadline", "left", "partial", "session", "sockets", "timer")
 
-    def __init__(self, eio_sid: str, socket: Socket):
-        self.eio_sid = eio_sid
-        self.socket = socket
-        self.outlets: dict[str, Outlet] = {}
-        self.parted: frozenset[str] = frozenset()  # namespaces that it was in: packets for them may be under way
-        self.partial: tuple[Packet, list[bytes]] | None = None  # waits for its attachments
-        self.timer: asyncio.TimerHandle | None = None
+    def __init__(self, session: EngineSession):
+        self.session = session
+        self.sockets: dict[str, Socket] = {}
+        self.left: frozenset[str] = frozenset()  # namespaces that it has left: packets for them may be on their way
+        self.partial: tuple[SocketIOPacket, list[bytes]] | None = None  # waits for its attachments
+        self.timer: Timer | None = None
         self.deadline = float("inf")  # by which it has to be in a namespace
+        session.follow = self._follow
+
+    def _follow(self, send_frame: SendFrame) -> None:
+        for socket in self.sockets.values():
+            socket.redirect(send_frame)
 
 
-class Outlet:
-    """The way to one client in one namespace.
+class Socket:
+    """A client in a namespace (Socket.IO's own word for it).
 
-    `send(frame)` sends a frame that `AsyncServer.frame` has made, in order with all else that goes to this client; it
-    neither blocks nor raises. It changes with the state of the client: look it up for each frame, do not keep it.
+    `send` sends a frame that `AsyncServer.frame` has made, in order with everything else that goes to this client; it
+    neither blocks nor raises. It is replaced when the client's state changes: look it up for each frame.
     """
 
-    __slots__ = ("_server", "client", "early", "left", "namespace", "send", "sid", "state")
+    __slots__ = (
+        "_ack_id", "_held", "_held_size", "_on_close", "callbacks", "client", "left", "limit", "namespace", "rooms",
+        "send", "sid", "state",
+    )
 
-    def __init__(self, server: "AsyncServer", client: Client, namespace: str, sid: str):
-        self._server = server
+    def __init__(
+        self, client: Client, namespace: str, sid: str, limit: int, on_close: Callable[["Socket", str], None]
+    ):
         self.client = client
         self.namespace = namespace
         self.sid = sid
-        self.state = CONNECTING
-        self.send: Callable[[bytes], None]
-        self.early = Early(server.eio.max_queue)
-        self.lead_to(self.early)
-        self.left: str | None = None  # why it went away before its connection was confirmed
+        self.limit = limit  # bytes that may be held back
+        self.state = SocketState.CONNECTING
+        self.left: str | None = None  # why it went away while its connect handler was deciding
+        self.rooms: set[Any] = set()
+        self.callbacks: dict[int, Callable[..., Any]] = {}  # for acknowledgements that the client owes, by id
+        self._ack_id = 0
+        self._on_close = on_close
+        self._held: list[bytes] | None = []
+        self._held_size = 0
+        self.send: SendFrame = self._hold
 
-    def lead_to(self, sink: Any) -> None:
-        """From now on frames are `put` there; a session's way may change, and this follows it."""
-        socket = self.client.socket
-        others = tuple(each for each in socket.followers if each is not self)
-        socket.followers = (*others, self) if sink is socket else others
-        self.send = sink.put
+    def expect_ack(self, callback: Callable[..., Any]) -> int:
+        """Return an id for an event; `callback` is to be called with the client's answer."""
+        self._ack_id += 1
+        self.callbacks[self._ack_id] = callback
+        return self._ack_id
 
     def close(self, reason: str) -> None:
         """Disconnect the client after what was sent before; `reason` is a sentence for its user."""
-        self._server.dismiss(self, reason)
+        self._on_close(self, reason)
 
+    def connected(self) -> None:
+        """The client's CONNECT has been answered: events may follow, from `release` on."""
+        self.state = SocketState.CONNECTED
 
-class Early:
-    """Holds what is sent to a client while its connection is not confirmed: no event may come before CONNECT."""
+    def _hold(self, frame: bytes) -> None:
+        """Keep a frame for `release`: no event may come before the answer to CONNECT."""
+        if self._held is not None:
+            self._held.append(frame)
+            self._held_size += len(frame)
+            if self._held_size > self.limit:
+                self._held = None
+                self.send = discard
+                self.client.session.overflowed(f"more than {self.limit} bytes are waiting for the connect handler")
 
-    __slots__ = ("_frames", "_room")
+    def release(self) -> None:
+        """Send what has been held back; what follows goes straight to the client."""
+        if self._held is not None and self.state is SocketState.CONNECTED:
+            held, self._held = b"".join(self._held), None
+            self.send = self.client.session.send_frame
+            if held:
+                self.send(held)
 
-    def __init__(self, limit: int):
-        self._frames: list[bytes] = []
-        self._room = limit
+    def redirect(self, send_frame: SendFrame) -> None:
+        """The session's way out changes; a socket that is connected goes along."""
+        if self.state is SocketState.CONNECTED:
+            self.release()
+            self.send = send_frame
 
-    def put(self, frame: bytes) -> None:
-        self._room -= len(frame)
-        if self._room >= 0:
-            self._frames.append(frame)
-
-    def take(self) -> bytes:
-        """All of them; they are not kept."""
-        frames, self._frames = b"".join(self._frames), []
-        return frames
-
-
-class Nowhere:
-    """Where frames for a client go that has left."""
-
-    @staticmethod
-    def put(frame: bytes) -> None:
-        """Drop it."""
+    def disconnected(self) -> None:
+        """Send nothing more."""
+        self.state = SocketState.DISCONNECTED
+        self.send = discard

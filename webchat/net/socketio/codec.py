@@ -1,11 +1,10 @@
-"""Socket.IO packets (revision 5) in Engine.IO packets (revision 4) in WebSocket frames, without any I/O.
+"""Socket.IO packets (revision 5), without any I/O.
 
-On the way out a packet is encoded once, straight to the WebSocket frames that all its recipients share; for clients on
-long-polling, and for servers that want messages instead of frames, it is taken out of them again. On the way in,
-parsing is strict: whatever the protocol documents do not allow raises ProtocolViolation, and costs its sender the
-connection.
+Outgoing packets are encoded once, straight to the WebSocket frames that all their recipients share; for clients on
+long-polling they are taken out of the frames again. Incoming packets are parsed strictly: what the protocol does not
+allow raises ProtocolViolation, which ends the connection.
 
-Sources: the documents `engine.io-protocol` v4 and `socket.io-protocol` v5 in github.com/socketio/socket.io.
+Source: the document `socket.io-protocol` v5 in github.com/socketio/socket.io.
 """
 
 import json as stdlib_json
@@ -24,7 +23,7 @@ from webchat.net.frames import TOO_BIG, binary_frame, text_frame
 
 __all__ = [
     "ACK", "BINARY_ACK", "BINARY_EVENT", "CONNECT", "CONNECT_ERROR", "DISCONNECT", "EVENT",
-    "Codec", "Packet",
+    "PacketCodec", "SocketIOPacket",
 ]
 
 RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
@@ -40,10 +39,8 @@ _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL
 )
 
-_SCALARS = frozenset({str, int, float, bool, type(None)})
 
-
-class Packet(NamedTuple):
+class SocketIOPacket(NamedTuple):
     """A Socket.IO packet that has been checked; `attachments` is the number of binary ones that must follow."""
 
     type: int
@@ -53,19 +50,19 @@ class Packet(NamedTuple):
     attachments: int
 
 
-class Codec:
+class PacketCodec:
     """A server's way to encode and decode: JSON by msgspec, unless it was given a serializer or `json` of its own.
 
     `max_attachments` bounds the binary attachments of one packet from a client; 0 refuses them.
     """
 
-    def __init__(self, packet_class: type, max_attachments: int):
+    def __init__(self, packet_class: Any, max_attachments: int):
         self._packet_class = packet_class
         self._max_attachments = max_attachments
         self._is_text = packet_class is socketio.packet.Packet
         json = packet_class.json if self._is_text else engineio.json
         own = json is not engineio.json
-        self._loads: Callable[[str], Any] = json.loads if own else _loads
+        self._loads: Callable[[str], Any] = json.loads if own else _decode_json
         self._dumps: Callable[[Any], bytes] = _dumper(json) if own else _dumps
 
     def encode(self, kind: int, namespace: str, data: Any = None, id: int | None = None) -> bytes:
@@ -93,19 +90,19 @@ class Codec:
             parts = [parts]
         return b"".join(engine_frame("4" + part if isinstance(part, str) else part) for part in parts)
 
-    def decode(self, data: Any) -> Packet:
+    def decode(self, data: Any) -> SocketIOPacket:
         """What a client sent, checked. Raises ProtocolViolation."""
         if not self._is_text:
             return self._decode_foreign(data)
         if type(data) is not str:
             raise ProtocolViolation("a binary attachment without its packet")
         if data.startswith("2["):
-            return _checked(Packet(EVENT, "/", None, self._payload(data, 1), 0))
+            return _checked(SocketIOPacket(EVENT, "/", None, self._payload(data, 1), 0))
         head = _HEAD.match(data)
         if head is None:
             raise ProtocolViolation("not a Socket.IO packet")
         kind, attachments, namespace, id = head.groups()
-        packet = Packet(
+        packet = SocketIOPacket(
             int(kind),
             (namespace or "/").partition("?")[0],
             None if id is None else int(id),
@@ -121,22 +118,34 @@ class Codec:
     def _payload(self, text: str, start: int) -> Any:
         if start == len(text):
             return None
+        payload = text[start:]
         try:
-            data = self._loads(text[start:])
+            data = self._loads(payload)
         except (ValueError, RecursionError):
-            raise ProtocolViolation("malformed JSON") from None
+            data = self._repaired(payload)
         if text.count("[") + text.count("{") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
             raise ProtocolViolation("JSON nested too deeply")
         return data
 
-    def _decode_foreign(self, data: Any) -> Packet:
+    def _repaired(self, payload: str) -> Any:
+        """Decode JSON in which half of a surrogate pair stands, as of an emoji that was cut in two: it is U+FFFD here.
+
+        JavaScript sends such strings. Raises ProtocolViolation if something else is wrong.
+        """
+        repaired = _ESCAPE.sub(lambda escape: "\\ufffd" if len(escape[0]) == 6 else escape[0], payload)
+        try:
+            return self._loads(repaired)
+        except (ValueError, RecursionError):
+            raise ProtocolViolation("malformed JSON") from None
+
+    def _decode_foreign(self, data: Any) -> SocketIOPacket:
         try:
             packet = self._packet_class(encoded_packet=data)
         except Exception:
             raise ProtocolViolation("not a packet of this serializer") from None
         if packet.attachment_count:
             raise ProtocolViolation("attachments belong to the default serializer")
-        return _checked(Packet(packet.packet_type, packet.namespace or "/", packet.id, packet.data, 0))
+        return _checked(SocketIOPacket(packet.packet_type, packet.namespace or "/", packet.id, packet.data, 0))
 
 
 def fill(data: Any, attachments: list[bytes]) -> Any:
@@ -155,13 +164,15 @@ def fill(data: Any, attachments: list[bytes]) -> Any:
 
 def has_binary(data: Any) -> bool:
     """Whether the data can only travel with binary attachments."""
-    if type(data) in _SCALARS:
-        return False
-    if isinstance(data, (list, tuple)):
-        return any(map(has_binary, data))
-    if isinstance(data, dict):
-        return any(map(has_binary, data.values()))
-    return isinstance(data, (bytes, bytearray))
+    pending = [data]
+    for item in pending:  # grows while it is walked
+        if isinstance(item, (list, tuple)):
+            pending.extend(item)
+        elif isinstance(item, dict):
+            pending.extend(item.values())
+        elif isinstance(item, (bytes, bytearray)):
+            return True
+    return False
 
 
 def _extract(data: Any, attachments: list[bytes]) -> Any:
@@ -176,7 +187,7 @@ def _extract(data: Any, attachments: list[bytes]) -> Any:
     return data
 
 
-def _checked(packet: Packet) -> Packet:
+def _checked(packet: SocketIOPacket) -> SocketIOPacket:
     kind, _, id, data, _ = packet
     if kind in (EVENT, BINARY_EVENT):
         if type(data) is not list or not data or type(data[0]) is not str:
@@ -205,17 +216,6 @@ def _depth(data: Any) -> int:
 
 _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
-
-
-def _loads(text: str) -> Any:
-    try:
-        return _decode_json(text)
-    except ValueError:
-        # JavaScript lets half of a surrogate pair through, as its users' broken emoji; we pass on U+FFFD for it.
-        repaired = _ESCAPE.sub(lambda escape: "\\ufffd" if len(escape[0]) == 6 else escape[0], text)
-        if repaired == text:
-            raise
-        return _decode_json(repaired)
 
 
 def _dumps(data: Any) -> bytes:

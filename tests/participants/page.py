@@ -1,4 +1,4 @@
-"""Somebody at the page."""
+"""A participant at the web page."""
 
 import re
 
@@ -6,18 +6,18 @@ from playwright.sync_api import Locator
 from playwright.sync_api import Page as Tab
 
 from tests.page.browser import Visitor
+from tests.participants.base import Participant, ShownMessage
 from tests.program import Program
-from tests.voices.voice import Heard, Voice
 
 
-class Page(Voice):
+class Page(Participant):
     _BY = re.compile(r"^(.+)\s\d\d:\d\d$", re.MULTILINE)
 
     def __init__(self, server: Program, name: str, page: Tab):
         super().__init__(server, name)
         self.visitor = Visitor(page, f"http://127.0.0.1:{server.port}")
 
-    def arrive(self) -> None:
+    def join(self) -> None:
         self.visitor.join(self.login)
 
     def leave(self) -> None:
@@ -32,13 +32,13 @@ class Page(Voice):
     def listen(self, seconds: float) -> None:
         self.visitor.page.evaluate("() => new Promise(requestAnimationFrame)")
 
-    def heard(self) -> list[Heard]:
+    def shown(self) -> list[ShownMessage]:
         return [each for region in self.visitor.regions.all() for each in self._read(region)]
 
-    def _read(self, region: Locator) -> list[Heard]:
+    def _read(self, region: Locator) -> list[ShownMessage]:
         private = region.get_attribute("aria-label") != "Everyone"
         pieces = self._BY.split(region.get_by_role("log").inner_text())
-        return [Heard(sender, text, private)
+        return [ShownMessage(sender, text, private)
                 for sender, said in zip(pieces[1::2], pieces[2::2], strict=True) for text in said.split("\n") if text]
 
     def people(self) -> set[str]:

@@ -1,19 +1,19 @@
-"""People with programs at a terminal."""
+"""Participants with a program at a terminal."""
 
 import re
 
 import pexpect
 
-from tests.clients.people import command, environment
+from tests.clients.terminal_user import command, environment
+from tests.participants.base import Reader
 from tests.program import PATIENCE
-from tests.voices.voice import Reader
 
 
 class Terminal(Reader):
     """A program at a terminal."""
 
-    SAID = re.compile(r"^(?P<private>\[private] )?(?P<sender>[^:\n]+): (?P<text>.*)$", re.MULTILINE)
-    MOVED = re.compile(
+    MESSAGE = re.compile(r"^(?P<private>\[private] )?(?P<sender>[^:\n]+): (?P<text>.*)$", re.MULTILINE)
+    PRESENCE = re.compile(
         r"-!- (?:(?:You are .+\. )?\d+ here: (?P<names>.+)|(?P<came>.+) has joined|(?P<went>.+) has left)$",
         re.MULTILINE)
     ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r")
@@ -58,7 +58,7 @@ class Terminal(Reader):
 class Telnet(Terminal):
     echoes = echoes_private = False
 
-    def arrive(self) -> None:
+    def join(self) -> None:
         self.start("telnet", "127.0.0.1", str(self.server.lines_port))
         self.sees("Type your name")
         self.enter(self.login)
@@ -74,10 +74,10 @@ class Telnet(Terminal):
 class LineClient(Terminal):
     """`webchat chat HOST:PORT`"""
 
-    SAID = re.compile(
+    MESSAGE = re.compile(
         r"\d\d:\d\d (?P<private>\[private] )?(?P<sender>[^:\n]+?)(?: → [^:\n]+)?: (?P<text>.*)$", re.MULTILINE)
 
-    def arrive(self) -> None:
+    def join(self) -> None:
         self.chat(f"127.0.0.1:{self.server.lines_port}")
 
     def chat(self, address: str) -> None:
@@ -99,5 +99,5 @@ class LineClient(Terminal):
 class SocketClient(LineClient):
     """`webchat chat ws://HOST:PORT/ws`"""
 
-    def arrive(self) -> None:
+    def join(self) -> None:
         self.chat(f"ws://127.0.0.1:{self.server.port}/ws")

@@ -1,4 +1,4 @@
-"""A server, and people who use the terminal client as one does: at a terminal, and in a pipe."""
+"""A user of the terminal client: at a terminal, and in a pipe."""
 
 import os
 import re
@@ -6,46 +6,37 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
 import pexpect
-import pytest
 
-from tests.program import PATIENCE, ROOT, Program
+from tests.program import PATIENCE, ROOT
 
-WHERE_IS_THE_CURSOR = "\x1b[6n"
-"""A terminal's program asks (ECMA-48, device status report), and the terminal answers."""
+CURSOR_POSITION_REQUEST = "\x1b[6n"
+"""What a program sends to ask for the cursor position (ECMA-48, device status report)."""
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Program]:
-    """A server for the people of one file; each test has names of its own."""
-    with Program("--message-rate", "0") as program:
-        yield program
-
-
 def environment(**variables: str) -> dict[str, str]:
-    """As on a terminal of 256 colours."""
-    ours = {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "LANG": "C.UTF-8"}
-    not_ours = ("NO_COLOR", "COLORTERM", "WEBCHAT_PASSWORD")
-    others = {key: value for key, value in os.environ.items() if key not in not_ours}
-    return others | ours | variables
+    """The environment of a terminal with 256 colours."""
+    inherited = {key: value for key, value in os.environ.items()
+                 if key not in ("NO_COLOR", "COLORTERM", "WEBCHAT_PASSWORD")}
+    return inherited | {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "LANG": "C.UTF-8"} | variables
 
 
 def command(*words: object) -> list[str]:
+    """The command line `webchat WORDS`."""
     return [sys.executable, "-m", "webchat", *map(str, words)]
 
 
 def pipe(text: str, *words: object, **variables: str) -> subprocess.CompletedProcess:
-    """`printf TEXT | webchat chat WORDS`."""
+    """Run `printf TEXT | webchat chat WORDS`."""
     return subprocess.run(command("chat", *words), input=text, text=True, capture_output=True, timeout=3 * PATIENCE,
                           env=environment(**variables))
 
 
-class Typist:
-    """Somebody at a terminal with `webchat chat` on it. What is seen is kept until a wait consumes it."""
+class TerminalUser:
+    """Somebody who runs `webchat chat` at a terminal. `raw` is everything that the program wrote."""
 
     def __init__(self, *words: object, **variables: str):
         program, *rest = command("chat", *words)
@@ -54,7 +45,7 @@ class Typist:
         self.raw = ""
         self._seen = 0
 
-    def __enter__(self) -> "Typist":
+    def __enter__(self) -> "TerminalUser":
         return self
 
     def __exit__(self, *_) -> None:
@@ -71,7 +62,7 @@ class Typist:
         self.types(line + "\r")
 
     def sees(self, wanted: str) -> str:
-        """Wait until a pattern is on the screen; returns what came since the last wait, without escape sequences."""
+        """Wait for a pattern after the end of the last one. Returns the text between, without escape sequences."""
         deadline = time.monotonic() + PATIENCE
         while not (found := re.compile(wanted).search(self._text(), self._seen)):
             try:
@@ -82,7 +73,7 @@ class Typist:
         return self._text()[before : self._seen]
 
     def leaves(self) -> int:
-        """Wait for the end of the program; returns its exit status."""
+        """Wait for the end of the program. Returns its exit status."""
         while True:
             try:
                 self._read(PATIENCE)
@@ -92,11 +83,11 @@ class Typist:
         return self._child.exitstatus
 
     def hangs_up(self) -> None:
-        """The terminal is gone."""
+        """Close the terminal."""
         self._child.kill(signal.SIGHUP)
 
-    def arrives(self, name: str) -> "Typist":
-        """Log in, over lines, and wait for the prompt."""
+    def logs_in(self, name: str) -> "TerminalUser":
+        """Log in with the protocol for lines, and wait for the prompt."""
         self.sees("Name:")
         self.enters(name)
         self.sees(re.escape(f"{name}>"))
@@ -105,7 +96,7 @@ class Typist:
     def _read(self, seconds: float) -> None:
         text = self._child.read_nonblocking(65536, seconds)
         self.raw += text
-        for _ in range(text.count(WHERE_IS_THE_CURSOR)):
+        for _ in range(text.count(CURSOR_POSITION_REQUEST)):
             self._child.send("\x1b[1;1R")
 
     def _text(self) -> str:

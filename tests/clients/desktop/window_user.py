@@ -1,7 +1,11 @@
-"""Qt without a screen, and a person at the window: keys, clicks, and what can be read."""
+"""A user of the window: presses keys, clicks, and reads what the window shows.
+
+Tests import Qt from here, because this module skips them where PyQt5 is missing and needs no screen.
+"""
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import repeat
 
 import pytest
@@ -9,24 +13,28 @@ import pytest
 pytest.importorskip("PyQt5.QtWidgets", reason="the window needs PyQt5", exc_type=ImportError)
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from PyQt5 import QtGui, QtNetwork  # noqa: E402
 from PyQt5.QtCore import QDeadlineTimer, QEventLoop, Qt, QTimer  # noqa: E402
 from PyQt5.QtTest import QTest  # noqa: E402
 from PyQt5.QtWidgets import QApplication, QWidget  # noqa: E402
 
-from tests.program import PATIENCE, Program  # noqa: E402
-from webchat.clients.desktop.brace_link import BraceLink, State, Target  # noqa: E402
-from webchat.clients.desktop.log_view import Entry  # noqa: E402
+from tests.program import PATIENCE  # noqa: E402
+from webchat.clients.desktop.brace_link import BraceLink, ConnectionState, ConnectionTarget, LinkTimes  # noqa: E402
+from webchat.clients.desktop.log_view import LogEntry  # noqa: E402
 from webchat.clients.desktop.main import application  # noqa: E402
 from webchat.clients.desktop.window import Window  # noqa: E402
 
+__all__ = ["ConnectionState", "LinkTimes", "QApplication", "QTest", "QTimer", "Qt", "QtGui", "QtNetwork", "WindowUser",
+           "qt_application", "until", "window_users"]
 
-@pytest.fixture(scope="session")
-def app() -> QApplication:
+
+def qt_application() -> QApplication:
+    """Qt's application, of which a process can have one. Keep the reference while Qt is in use."""
     return QApplication.instance() or application(["webchat"])
 
 
-def until(condition: Callable[[], object], what: object = "what was waited for") -> None:
-    """Run the event loop until something is so."""
+def until(condition: Callable[[], object], what: object = "the condition") -> None:
+    """Run the event loop until a condition is true."""
     deadline = QDeadlineTimer(PATIENCE * 1000)
     waker = QTimer()
     waker.start(100)
@@ -35,11 +43,12 @@ def until(condition: Callable[[], object], what: object = "what was waited for")
         assert not deadline.hasExpired(), f"not so: {what() if callable(what) else what}"
 
 
-class Sitter:
-    """Somebody who sits at a window."""
+class WindowUser:
+    """Somebody who uses a window. `pause` (seconds) precedes each attempt to reconnect; `settings` are the link's."""
 
-    def __init__(self, port: int, name: str = "", password: str = "", pauses: float = 0.02):
-        self.window = Window(BraceLink(pauses=lambda: repeat(pauses)), Target("127.0.0.1", port, "", password))
+    def __init__(self, port: int, name: str = "", password: str = "", pause: float = 0.02, **settings):
+        link = BraceLink(pauses=lambda: repeat(pause), **settings)
+        self.window = Window(link, ConnectionTarget("127.0.0.1", port, "", password))
         self.window.show()
         self.types(self.window.name, name)
 
@@ -53,7 +62,7 @@ class Sitter:
     def clicks(self, button: QWidget) -> None:
         QTest.mouseClick(button, Qt.LeftButton)
 
-    def connects(self) -> "Sitter":
+    def connects(self) -> "WindowUser":
         self.clicks(self.window.connect_button)
         self.reads_status("Connected as ")
         return self
@@ -71,50 +80,48 @@ class Sitter:
         assert self.window.to.currentText() == name
 
     def reads_status(self, wanted: str) -> None:
+        """Wait for a text in the status."""
         until(lambda: wanted in self.window.status.text(), lambda: f"{wanted!r} in {self.window.status.text()!r}")
 
     def reads(self, wanted: str) -> None:
-        """Wait until this is in the conversation."""
+        """Wait for a text in the conversation."""
         shown = self.window.log.toPlainText
         until(lambda: wanted in shown(), lambda: f"{wanted!r} in {shown()!r}")
 
-    def entry(self, text: str) -> Entry:
-        """What is known of the entry with this text."""
+    def entry(self, text: str) -> LogEntry:
+        """Wait for an entry with exactly this text."""
         self.reads(text)
-        return next(each for each in self.window.log.entries if each.text == text)
+        return next(entry for entry in self.window.log.entries if entry.text == text)
 
     @property
     def written(self) -> str:
+        """The text in the field for messages."""
         return self.window.message.toPlainText()
 
     @property
     def offered(self) -> list[str]:
+        """The recipients in the list."""
         return [self.window.to.itemText(row) for row in range(self.window.to.count())]
 
     def leaves(self) -> None:
         self.window.link.close()
-        until(lambda: self.window.link.state is State.OFFLINE, "goodbye")
+        until(lambda: self.window.link.state is ConnectionState.OFFLINE, "the connection is closed")
         self.window.deleteLater()
         QApplication.sendPostedEvents(None, 0)
         QApplication.processEvents()
 
 
-@pytest.fixture
-def sit(app) -> Iterator[Callable[..., Sitter]]:
-    """Seats people at windows; they leave when the test ends."""
-    sitters: list[Sitter] = []
+@contextmanager
+def window_users() -> Iterator[Callable[..., WindowUser]]:
+    """A function that opens a window; see `WindowUser` for its arguments. The windows are closed in the end."""
+    app = qt_application()
+    users: list[WindowUser] = []
 
-    def sit(*arguments, **settings) -> Sitter:
-        sitters.append(Sitter(*arguments, **settings))
-        return sitters[-1]
+    def open_window(*arguments, **settings) -> WindowUser:
+        users.append(WindowUser(*arguments, **settings))
+        return users[-1]
 
-    yield sit
-    for sitter in sitters:
-        sitter.leaves()
-
-
-@pytest.fixture(scope="module")
-def door() -> Iterator[Program]:
-    """A server for the windows of one file; each test has names of its own."""
-    with Program("--message-rate", "0") as program:
-        yield program
+    yield open_window
+    for user in users:
+        user.leaves()
+    del app

@@ -1,4 +1,4 @@
-"""Programs without a person: sockets and libraries."""
+"""Participants that are programs: a socket, and two libraries."""
 
 import json
 import re
@@ -9,25 +9,25 @@ from itertools import count
 
 from websockets.sync.client import connect
 
+from tests.participants.base import Participant, Reader, ShownMessage
 from tests.program import PATIENCE
 from tests.stock import Stock
-from tests.voices.voice import Heard, Reader, Voice
 
 
 class Braces(Reader):
-    """A socket that sends what the exercise's own clients send: `{HEADER}body`, without newlines."""
+    """A plain socket that sends `{HEADER}body` without newlines, as the exercise's own clients do."""
 
-    SAID = re.compile(r"\{(?:ALL|(?P<private>[^{}]+))\}(?P<sender>[^:{]+): (?P<text>[^{]*)")
-    MOVED = re.compile(r"\{CLIENTS\}(?P<names>[^{]*)|\{ALL\}(?:(?P<came>[^{]+?) has joined the chat!"
+    MESSAGE = re.compile(r"\{(?:ALL|(?P<private>[^{}]+))\}(?P<sender>[^:{]+): (?P<text>[^{]*)")
+    PRESENCE = re.compile(r"\{CLIENTS\}(?P<names>[^{]*)|\{ALL\}(?:(?P<came>[^{]+?) has joined the chat!"
                        r"|(?P<went>[^{]+?) has left the chat\.)")
     echoes_private = False
 
-    def arrive(self) -> None:
+    def join(self) -> None:
         self.text = ""
         self.received = b""
         self.socket = socket.create_connection(("127.0.0.1", self.server.braces_port), PATIENCE)
         self.send("REGISTER", self.login)
-        self.meets(self.name)
+        self.sees_arrival_of(self.name)
 
     def leave(self) -> None:
         self.send("QUIT", "")
@@ -53,14 +53,14 @@ class Braces(Reader):
         self.socket.close()
 
 
-class Events(Voice):
-    """A program that gets the chat's events as JSON; `events` are all of them, by name."""
+class Events(Participant):
+    """A program that receives JSON events. `events` are all of them, with their names."""
 
     echoes_private = False
     events: list[tuple[str, dict]]
 
-    def heard(self) -> list[Heard]:
-        return [Heard(event["from_user"], event["text"], "to_user" in event)
+    def shown(self) -> list[ShownMessage]:
+        return [ShownMessage(event["from_user"], event["text"], "to_user" in event)
                 for kind, event in self.events if kind == "chat_message"]
 
     def people(self) -> set[str]:
@@ -89,13 +89,13 @@ class Events(Voice):
 class WebSocket(Events):
     """The `websockets` library at `/ws`."""
 
-    def arrive(self) -> None:
+    def join(self) -> None:
         self.events = []
         self.refs = count()
         self.connection = ExitStack()
         self.socket = self.connection.enter_context(connect(f"ws://127.0.0.1:{self.server.port}/ws"))
         self.ask("login", username=self.login, password=self.password)
-        self.meets(self.name)
+        self.sees_arrival_of(self.name)
 
     def leave(self) -> None:
         self.connection.close()
@@ -116,7 +116,7 @@ class WebSocket(Events):
 class SocketIO(Events):
     """python-socketio's own client."""
 
-    def arrive(self) -> None:
+    def join(self) -> None:
         self.client = Stock(f"http://127.0.0.1:{self.server.port}")
         self.client.login(self.login, self.password)
         self.events = self.client.heard
