@@ -11,20 +11,18 @@ application stays around for an idle connection.
 """
 
 import asyncio
-import binascii
-import hashlib
 import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any, Protocol
 
 from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPHeaders, RequestStartLine
+from tornado.httputil import HTTPHeaders
 from tornado.iostream import IOStream, StreamClosedError
 
 from webchat.net import frames
+from webchat.net.asgi.handshake import refusal, switching_protocols
 from webchat.net.asgi.host import AppHost
 from webchat.net.asgi.http import Response
 from webchat.net.asgi.types import Disconnected, Message, Scope
@@ -42,9 +40,6 @@ READ_SIZE = 16 * 1024
 
 SEND_BUFFER = 64 * 1024
 """Bytes that an application may send before it waits until the client has taken them."""
-
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-"""RFC 6455 section 1.3."""
 
 EXTENSION = "webchat.websocket"
 """The key of the connection in `scope["extensions"]`."""
@@ -72,16 +67,6 @@ def websocket_of(scope: Scope) -> "WebSocket":
     return websocket
 
 
-def is_handshake(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
-    """Whether a request asks for a WebSocket, correctly or not."""
-    return (
-        start_line.method == "GET"
-        and "Upgrade" in headers
-        and "websocket" in _tokens(headers["Upgrade"])
-        and "upgrade" in _tokens(headers.get("Connection", ""))
-    )
-
-
 class WebSocket:
     """One connection, from the handshake's request to the end."""
 
@@ -103,7 +88,7 @@ class WebSocket:
         self._host = host
         self._scope = scope
         self._key = headers.get("Sec-WebSocket-Key", "")
-        self._refusal = _refusal(headers.get("Sec-WebSocket-Version"), self._key)
+        self._refusal = refusal(headers.get("Sec-WebSocket-Version"), self._key)
         self._connection: HTTP1Connection | None = connection  # until the handshake is answered with 101
         self._response: Response | None = None  # if it is answered with something else
         self._connected = False  # the application has received its first event
@@ -244,7 +229,7 @@ class WebSocket:
 
     def _accept(self, event: Message) -> None:
         assert self._connection is not None
-        head = _switching_protocols(self._key, event)
+        head = switching_protocols(self._key, event)
         stream = self._connection.detach()
         self._connection = None
         stream.set_nodelay(True)
@@ -423,39 +408,3 @@ class WebSocket:
         if self._timer is not None:
             self._timer.cancel()
         self._wake()
-
-
-@lru_cache(100)
-def _tokens(value: str) -> frozenset[str]:
-    """The words of a header, in lower case; most clients send the same ones."""
-    return frozenset(word.strip().lower() for word in value.split(","))
-
-
-def _refusal(version: str | None, key: str) -> tuple[int, *tuple[tuple[bytes, bytes], ...]] | None:
-    """The status and headers with which a malformed handshake is answered (RFC 6455 sections 4.2.1 and 4.4)."""
-    if version != "13":
-        return 426, (b"sec-websocket-version", b"13")
-    try:
-        nonce = binascii.a2b_base64(key, strict_mode=True)
-    except ValueError:  # binascii.Error is one, too
-        nonce = b""
-    return None if len(nonce) == 16 else (400,)
-
-
-def _switching_protocols(key: str, event: Message) -> bytes:
-    """The answer that accepts a handshake. Raises ValueError if a header of the application contains a line break."""
-    digest = hashlib.sha1(key.encode() + GUID).digest()
-    lines = [
-        b"HTTP/1.1 101 Switching Protocols",
-        b"Upgrade: websocket",
-        b"Connection: Upgrade",
-        b"Sec-WebSocket-Accept: " + binascii.b2a_base64(digest, newline=False),
-    ]
-    if event.get("subprotocol"):
-        lines.append(b"Sec-WebSocket-Protocol: " + event["subprotocol"].encode("latin-1"))
-    if event.get("headers"):
-        lines += [name + b": " + value for name, value in event["headers"]]
-    head = b"\r\n".join([*lines, b"", b""])
-    if head.count(b"\r") != len(lines) + 1 or head.count(b"\n") != len(lines) + 1 or b"\0" in head:
-        raise ValueError("a header contains a line break")
-    return head
