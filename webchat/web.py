@@ -10,6 +10,7 @@ from socketio import ASGIApp
 from tornado.web import Application, RequestHandler
 
 from webchat.chat.hub import Hub
+from webchat.chat.limits import LOGIN_TIME
 from webchat.codecs import json_events
 from webchat.config import Config
 from webchat.gateways import monitoring, pages
@@ -24,9 +25,6 @@ from webchat.net.outbox import Outbox
 from webchat.net.proxies import Proxies
 from webchat.net.socketio import AsyncServer
 
-SOCKETIO_LOGIN_TIME = 10
-"""Seconds from a Socket.IO connection to its CONNECT packet."""
-
 
 class WebDoor:
     """Everything that is reached over HTTP."""
@@ -36,7 +34,7 @@ class WebDoor:
         origins, proxies = Origins(config.allow_origin), Proxies(config.trusted_proxy)
         self._socketio = AsyncServer(
             async_mode="asgi", async_handlers=False, cors_allowed_origins=origins.allows_request,
-            connect_timeout=SOCKETIO_LOGIN_TIME, max_attachments=0, max_http_buffer_size=json_events.MAX_REQUEST)
+            connect_timeout=LOGIN_TIME, max_attachments=0, max_http_buffer_size=json_events.MAX_REQUEST)
         self._chat = SocketIODoor(hub, self._socketio, proxies)
         self._websocket = WebSocketDoor(hub, outbox, origins, proxies)
         socketio_app = ASGIApp(self._socketio)
