@@ -1,6 +1,7 @@
 """The rooms of the house and the arrows between them, read from the imports; and what keeps its files readable."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -157,6 +158,15 @@ def test_no_file_is_too_long_to_read_in_one_sitting():
 
 def test_every_module_says_what_it_is():
     assert [module for module in modules() if not ast.get_docstring(tree_of(module))] == []
+
+
+def test_tests_hold_on_to_no_private_attribute():
+    """Of the code, or of a library; `self._x` is a test's own. The one exception is asyncio's, which it documents."""
+    found = [(path.name, ast.unparse(node)) for path in ours("tests/**/*.py")
+             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+             if isinstance(node, ast.Attribute) and re.fullmatch("_[a-z].*", node.attr)
+             and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))]
+    assert [each for each in found if each[1] != "asyncio._set_running_loop"] == []
 
 
 def test_the_page_runs_no_text_as_code_or_markup():

@@ -28,7 +28,7 @@ class Client:
 
     def __init__(self, connection):
         self.connection = connection
-        self._heard = []
+        self.heard = []
         self._refs = iter(range(1_000_000))
         self._ended = False
 
@@ -46,15 +46,15 @@ class Client:
     async def hear(self, kind, **fields):
         """The next message of that type with those fields; None when the server has closed."""
         wanted = {"type": kind, **fields}
-        for message in self._heard:
+        for message in self.heard:
             if wanted.items() <= message.items():
-                self._heard.remove(message)
+                self.heard.remove(message)
                 return message
         while (text := await self._read()) is not None:
             message = json.loads(text)
             if wanted.items() <= message.items():
                 return message
-            self._heard.append(message)
+            self.heard.append(message)
         return None
 
     async def closed(self):
@@ -230,7 +230,7 @@ class Rooms(DoorTest):
         for client in (sandy, sue):
             heard = await client.hear("chat_message", text="to all")
             assert "room" not in heard
-        assert [message["text"] for message in sue._heard if message["type"] == "chat_message"] == ["hello"]
+        assert [message["text"] for message in sue.heard if message["type"] == "chat_message"] == ["hello"]
 
 
 class Strangers(DoorTest):

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 
+from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 from tornado.testing import AsyncHTTPTestCase
 from tornado.web import Application
@@ -14,6 +15,18 @@ CONNECT = (
     b"GET / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
+
+
+class RecordingServer(HTTPServer):
+    """Notes the stream of each connection."""
+
+    def initialize(self, *args, **options):
+        super().initialize(*args, **options)
+        self.streams = []
+
+    def handle_stream(self, stream, address):
+        self.streams.append(stream)
+        super().handle_stream(stream, address)
 
 
 class BridgeTest(AsyncHTTPTestCase):
@@ -41,10 +54,18 @@ class BridgeTest(AsyncHTTPTestCase):
         super().tearDown()
 
     async def server_stream(self):
-        """The server's end of the only connection, as soon as it is there."""
-        while not self.http_server._connections:
-            await asyncio.sleep(0)
-        return next(iter(self.http_server._connections)).stream
+        """The server's end of the first connection, as soon as it is there."""
+        await self.until(lambda: self.http_server.streams)
+        return self.http_server.streams[0]
+
+    def get_http_server(self):
+        return RecordingServer(self._app)
+
+    async def until(self, condition):
+        """Let the event loop turn until something has become true."""
+        async with asyncio.timeout(TIMEOUT):
+            while not condition():
+                await asyncio.sleep(0)
 
     async def connect(self):
         client = Client(IOStream(socket.create_connection(("127.0.0.1", self.get_http_port()))))
@@ -91,12 +112,6 @@ class WebSocketTest(BridgeTest):
     def server_side(self):
         """The server's end of the newest connection."""
         return self.websockets[-1]
-
-    async def until(self, condition):
-        """Let the event loop turn until something has become true."""
-        async with asyncio.timeout(TIMEOUT):
-            while not condition():
-                await asyncio.sleep(0)
 
     async def disconnected(self):
         await asyncio.wait_for(self.over.wait(), TIMEOUT)
