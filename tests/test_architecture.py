@@ -21,8 +21,10 @@ ARROWS = {
     "webchat.accounts_command": ("webchat.chat",),
     "webchat.echo": ("webchat.net",),
     "webchat.supervisor": (),
-    "webchat.server": ("webchat.chat", "webchat.codecs", "webchat.gateways", "webchat.net", "webchat.backplane",
-                       "webchat.config", "webchat.supervisor"),
+    "webchat.listeners": ("webchat.config",),
+    "webchat.web": ("webchat.chat", "webchat.codecs", "webchat.gateways", "webchat.net", "webchat.config"),
+    "webchat.server": ("webchat.chat", "webchat.gateways", "webchat.net", "webchat.backplane", "webchat.config",
+                       "webchat.supervisor", "webchat.listeners", "webchat.web"),
     "webchat.main": ("webchat.server", "webchat.config"),
     "webchat.__main__": ("webchat.main",),
 }

@@ -1,4 +1,4 @@
-"""The settings: where they come from, which source wins, and what is refused in which words."""
+"""The settings: their sources, which source wins, and the error messages for bad values."""
 
 from ipaddress import ip_network
 
@@ -23,12 +23,12 @@ def toml(tmp_path):
 
 
 class TestSources:
-    def test_without_any_source_the_chat_is_on_loopback_with_its_well_known_ports(self):
+    def test_by_default_the_chat_listens_on_loopback_on_its_documented_ports(self):
         config = load({}, {})
         assert (config.host, config.port, config.lines_port, config.braces_port) == ("127.0.0.1", 8000, 7007, 33002)
         assert (config.history, config.message_rate, config.workers) == (10, 100, 1)
 
-    def test_a_flag_overrules_the_environment_which_overrules_the_file(self, toml):
+    def test_a_flag_overrides_the_environment_which_overrides_the_file(self, toml):
         file = toml("port = 1\nlines-port = 1\nbraces-port = 3")
         config = load({"port": "9"}, {"WEBCHAT_PORT": "8", "WEBCHAT_LINES_PORT": "7"}, file)
         assert (config.port, config.lines_port, config.braces_port) == (9, 7, 3)
@@ -42,7 +42,7 @@ class TestSources:
         assert load({}, {"WEBCHAT_ALLOW_ORIGIN": ", ".join(origins)}).allow_origin == origins
         assert load({}, {}, toml(f"allow-origin = {list(origins)}")).allow_origin == origins
 
-    def test_the_environment_may_name_the_file(self, toml):
+    def test_the_environment_can_name_the_file(self, toml):
         assert load({}, {"WEBCHAT_CONFIG": str(toml("history = 3"))}).history == 3
 
     def test_a_path_in_the_file_is_relative_to_the_files_folder(self, toml, tmp_path):
@@ -50,30 +50,38 @@ class TestSources:
         assert load({}, {}, toml('accounts = "people.toml"')).accounts == tmp_path / "people.toml"
 
     @pytest.mark.parametrize(("raw", "value"), [("1", True), ("yes", True), ("TRUE", True), ("0", False)])
-    def test_a_switch_is_read_in_the_words_people_use(self, raw, value):
+    def test_a_switch_can_be_written_in_the_usual_words(self, raw, value):
         assert load({}, {"WEBCHAT_DEMO_ACCOUNTS": raw}).demo_accounts is value
 
 
 class TestRefusals:
-    """Each names the place where the bad value stands."""
+    """Each message names the source of the bad value."""
 
-    def test_a_flag_that_is_no_number(self):
+    def test_a_flag_that_is_not_a_number(self):
         assert refusal({"port": "eighty"}) == "--port must be a whole number, not 'eighty'."
 
-    def test_a_variable_that_is_no_number(self):
+    def test_a_variable_that_is_not_a_number(self):
         assert refusal(environ={"WEBCHAT_HISTORY": "ten"}) == "WEBCHAT_HISTORY must be a whole number, not 'ten'."
 
-    def test_a_line_of_the_file_that_is_no_number(self, toml):
+    def test_a_line_of_the_file_that_is_not_a_number(self, toml):
         file = toml("lines-port = true")
         assert refusal(file=file) == f"lines-port in {file} must be a whole number, not True."
 
-    def test_a_setting_that_does_not_exist_with_the_nearest_that_does(self, toml):
+    @pytest.mark.parametrize(("line", "kind"), [
+        ("message-rate = true", "a number"), ("host = 3", "text"), ("accounts = 1", "a file's path"),
+        ("allow-origin = [1]", "an origin such as https://chat.example"),
+    ])
+    def test_a_line_of_the_file_with_a_value_of_another_type(self, toml, line, kind):
+        file = toml(line)
+        assert refusal(file=file).startswith(f"{line.partition(' ')[0]} in {file} must be {kind}, not ")
+
+    def test_a_setting_that_does_not_exist_with_the_most_similar_one_that_does(self, toml):
         assert refusal(file=toml("line-port = 1")).endswith("sets 'line-port', which is no setting; lines-port?")
 
-    def test_a_file_that_is_not_toml_with_the_line(self, toml):
+    def test_a_file_that_is_not_toml_with_the_line_number(self, toml):
         assert "line 2" in refusal(file=toml("port = 1\nhost =\n"))
 
-    def test_a_file_that_is_not_there(self, tmp_path):
+    def test_a_file_that_does_not_exist(self, tmp_path):
         assert refusal(file=tmp_path / "none.toml").endswith("cannot be read: No such file or directory.")
 
     @pytest.mark.parametrize("port", ["-1", "65536"])
@@ -81,34 +89,34 @@ class TestRefusals:
         assert refusal({"braces_port": port}) == f"--braces-port must be between 0 and 65,535, not {port}."
 
     @pytest.mark.parametrize("rate", ["-1", "nan", "inf"])
-    def test_a_message_rate_that_is_none(self, rate):
+    def test_a_message_rate_that_makes_no_sense(self, rate):
         assert refusal({"message_rate": rate}).startswith("--message-rate must be between 0 and")
 
     def test_two_doors_on_one_port(self):
         assert refusal({"port": "7007"}).startswith("Each door needs a port of its own")
 
     @pytest.mark.parametrize("given", ["tls_cert", "tls_key"])
-    def test_half_of_a_tls_pair(self, given, tmp_path):
+    def test_a_certificate_without_a_key_and_a_key_without_a_certificate(self, given, tmp_path):
         (tmp_path / "half.pem").touch()
         assert refusal({given: str(tmp_path / "half.pem")}) == "HTTPS needs both --tls-cert and --tls-key."
 
-    def test_an_accounts_file_that_is_not_there(self):
+    def test_an_accounts_file_that_does_not_exist(self):
         assert refusal({"accounts": "/nowhere/a.toml"}) == "--accounts: there is no file /nowhere/a.toml."
 
     def test_several_workers_without_redis(self):
         assert refusal({"workers": "3"}) == "--workers 3 needs --redis URL, which makes its processes one chat."
 
-    def test_several_workers_on_a_port_of_chance(self):
+    def test_several_workers_on_any_free_port(self):
         assert "--port other than 0" in refusal({"workers": "2", "redis": "redis://h", "port": "0"})
 
-    def test_a_redis_that_is_no_redis_url(self):
+    def test_a_redis_url_of_another_scheme(self):
         assert refusal({"redis": "localhost:6379"}).startswith("--redis must be a URL that begins with redis://")
 
     @pytest.mark.parametrize("origin", ["chat.example", "ftp://x", "https://x/y", "https://me@x", "http://x:y", "null"])
     def test_an_allowed_origin_that_no_browser_sends(self, origin):
         assert refusal({"allow_origin": (origin,)}).startswith("--allow-origin must be an origin such as")
 
-    def test_a_trusted_proxy_that_is_no_address(self):
+    def test_a_trusted_proxy_that_is_not_an_address(self):
         assert refusal({"trusted_proxy": ("proxy.example",)}).startswith("--trusted-proxy must be an IP address")
 
     def test_a_log_level_that_does_not_exist(self):
@@ -125,31 +133,31 @@ class TestValues:
         ("http://[::1]:8080", "http://[::1]:8080"),
         ("*", "*"),
     ])
-    def test_an_allowed_origin_is_what_a_browser_sends_for_it(self, given, sent):
+    def test_an_allowed_origin_is_normalised_to_what_browsers_send(self, given, sent):
         assert load({"allow_origin": (given,)}, {}).allow_origin == (sent,)
 
     def test_trusted_proxies_are_networks(self):
         config = load({"trusted_proxy": ("10.1.2.3/8", "::1")}, {})
         assert config.trusted_proxy == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
 
-    def test_secrets_are_not_in_the_settings_printed_form(self):
+    def test_secrets_are_not_in_the_repr(self):
         config = Config(metrics_token="t0ken", redis="redis://:pass@h", redis_key="k3y")
         assert not any(secret in repr(config) for secret in ("t0ken", "pass", "k3y"))
 
 
 class TestDemoAccounts:
     @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "::ffff:127.0.0.1"])
-    def test_stand_on_loopback(self, host):
+    def test_are_on_by_default_on_loopback(self, host):
         config = Config(host=host)
         assert is_loopback(host) and config.has_demo_accounts and not config.notices
 
     @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.5", "chat.example"])
-    def test_are_off_elsewhere_and_one_sentence_says_so(self, host):
+    def test_are_off_on_other_addresses_and_one_sentence_says_so(self, host):
         config = Config(host=host)
         assert not config.has_demo_accounts
         assert len(config.notices) == 1 and "--demo-accounts" in config.notices[0]
 
-    def test_stay_elsewhere_when_they_are_asked_for(self):
+    def test_can_be_kept_on_other_addresses(self):
         config = Config(host="0.0.0.0", demo_accounts=True)
         assert config.has_demo_accounts and not config.notices
 

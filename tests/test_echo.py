@@ -1,4 +1,4 @@
-"""The echo server: every line back to its sender, and nothing else."""
+"""The echo server: sends everything back to its sender, and nothing else."""
 
 import re
 import socket
@@ -11,6 +11,7 @@ from tornado.iostream import StreamClosedError
 from tornado.tcpclient import TCPClient
 from tornado.testing import AsyncTestCase, bind_unused_port, gen_test
 
+from tests.program import PATIENCE, ROOT
 from webchat.echo import EchoServer
 
 
@@ -36,7 +37,7 @@ class Echo(AsyncTestCase):
         stream.close()
 
     @gen_test
-    async def test_text_without_a_newline_and_bytes_that_are_no_text_come_back_too(self):
+    async def test_text_without_a_newline_and_bytes_that_are_not_text_come_back_too(self):
         stream = await self.connect()
         for data in (b"hello", bytes(range(256)) * 1000):
             await stream.write(data)
@@ -44,7 +45,7 @@ class Echo(AsyncTestCase):
         stream.close()
 
     @gen_test
-    async def test_nobody_hears_anybody_else(self):
+    async def test_nobody_receives_what_others_send(self):
         one, other = await self.connect(), await self.connect()
         await one.write(b"mine\n")
         await other.write(b"yours\n")
@@ -56,7 +57,7 @@ class Echo(AsyncTestCase):
             await other.read_bytes(1)
 
     @gen_test
-    async def test_somebody_who_does_not_read_is_not_read_from(self):
+    async def test_a_client_that_does_not_read_is_not_read_from_and_others_are_served(self):
         stream = await self.connect()
         written = stream.write(b"x" * (64 << 20))
         another = await self.connect()
@@ -72,17 +73,17 @@ class Echo(AsyncTestCase):
 @contextmanager
 def echo(*arguments):
     command = [sys.executable, "-m", "webchat.echo", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:
             process.terminate()
 
 
-def test_as_a_program_it_says_where_it_listens_and_ends_cleanly():
+def test_as_a_program_it_prints_its_address_and_stops_cleanly():
     with echo("--host", "127.0.0.1", "--port", "0") as process:
         port = int(re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline())[1])
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as peer:
             peer.sendall(b"hello\n")
             peer.shutdown(socket.SHUT_WR)
             assert peer.makefile("rb").read() == b"hello\n"
@@ -91,11 +92,12 @@ def test_as_a_program_it_says_where_it_listens_and_ends_cleanly():
 
 def test_a_port_in_use_is_one_sentence_and_exit_status_1():
     with socket.create_server(("127.0.0.1", 0)) as taken, echo("--port", str(taken.getsockname()[1])) as process:
-        _, complaint = process.communicate(timeout=5)
+        _, complaint = process.communicate(timeout=PATIENCE)
         assert process.returncode == 1
         assert re.fullmatch(r"Port \d+ on 127\.0\.0\.1 cannot be opened \(Address already in use\);.*\n", complaint)
 
 
 def test_the_port_is_7007_unless_another_is_given():
-    done = subprocess.run([sys.executable, "-m", "webchat.echo", "--help"], capture_output=True, text=True, timeout=10)
+    done = subprocess.run([sys.executable, "-m", "webchat.echo", "--help"], cwd=ROOT, capture_output=True, text=True,
+                          timeout=PATIENCE)
     assert "7007" in done.stdout

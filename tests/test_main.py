@@ -1,4 +1,4 @@
-"""The command line: what starts the server, what goes to the other programs, and how failures are told."""
+"""The command line: what starts the server, what starts the other programs, and what errors look like."""
 
 import re
 import subprocess
@@ -18,14 +18,14 @@ TOP = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(autouse=True)
-def no_settings_from_outside(monkeypatch):
+def no_settings_in_the_environment(monkeypatch):
     for each in [*(f.name for f in fields(Config)), "config"]:
         monkeypatch.delenv(f"WEBCHAT_{each.upper()}", raising=False)
 
 
 @pytest.fixture
 def started(monkeypatch):
-    """The settings that servers were started with, each of which ended with status 7."""
+    """The settings that the server was started with; it returns status 7 each time."""
     configs = []
     server = ModuleType("webchat.server")
     server.run = lambda config: configs.append(config) or 7
@@ -36,7 +36,7 @@ def started(monkeypatch):
 
 @pytest.fixture
 def program(monkeypatch):
-    """A program `webchat probe` that keeps its arguments, and has a flag that the server has, too."""
+    """A program `webchat probe` that records its arguments; the server has a flag of the same name."""
     calls = []
 
     @click.command(context_settings={"ignore_unknown_options": True})
@@ -52,15 +52,15 @@ def program(monkeypatch):
     return calls
 
 
-def said(capsys) -> str:
-    """What stderr was told; nothing may have gone to stdout."""
+def printed(capsys) -> str:
+    """What was written to stderr; nothing may have been written to stdout."""
     out, err = capsys.readouterr()
     assert out == ""
     return err
 
 
 class TestServer:
-    def test_no_arguments_start_it_with_the_defaults(self, started):
+    def test_without_arguments_it_starts_with_the_defaults(self, started):
         assert main([]) == 7
         assert started == [Config()]
 
@@ -68,32 +68,32 @@ class TestServer:
         main(["--port", "9000", "--lines-port=0", "--allow-origin", "http://a", "--allow-origin", "http://b"])
         assert started == [Config(port=9000, lines_port=0, allow_origin=("http://a", "http://b"))]
 
-    def test_the_command_word_may_be_said(self, started):
+    def test_the_command_serve_may_be_named(self, started):
         main(["serve", "--port", "9000"])
         assert started == [Config(port=9000)]
 
-    def test_variables_set_what_no_flag_does(self, started, monkeypatch):
+    def test_variables_set_what_no_flag_sets(self, started, monkeypatch):
         monkeypatch.setenv("WEBCHAT_PORT", "1")
         monkeypatch.setenv("WEBCHAT_HISTORY", "2")
         main(["--port", "9000"])
         assert started == [Config(port=9000, history=2)]
 
-    def test_a_file_sets_what_nothing_else_does(self, started, tmp_path):
+    def test_a_file_sets_what_nothing_else_sets(self, started, tmp_path):
         (tmp_path / "chat.toml").write_text("history = 4\nport = 1\n")
         main(["--config", str(tmp_path / "chat.toml"), "--port", "9000"])
         assert started == [Config(port=9000, history=4)]
 
-    def test_on_an_open_address_it_starts_without_the_demo_accounts_and_says_so_in_one_line(self, started, capsys):
+    def test_on_a_public_address_it_starts_without_the_demo_accounts_and_says_so_in_one_line(self, started, capsys):
         main(["--host", "0.0.0.0"])
         assert not started[0].has_demo_accounts
-        assert re.fullmatch(r"The demo accounts are off, .*--demo-accounts keeps them\.\n", said(capsys))
+        assert re.fullmatch(r"The demo accounts are off, .*--demo-accounts keeps them\.\n", printed(capsys))
 
-    def test_on_loopback_it_says_nothing_more(self, started, capsys):
+    def test_on_loopback_it_prints_no_notice(self, started, capsys):
         main([])
-        assert said(capsys) == ""
+        assert printed(capsys) == ""
 
 
-class TestFailures:
+class TestErrors:
     @pytest.mark.parametrize(("args", "sentence"), [
         (["--port", "eighty"], "--port must be a whole number, not 'eighty'."),
         (["--port"], "Option '--port' requires an argument."),
@@ -105,10 +105,10 @@ class TestFailures:
     ])
     def test_are_one_sentence_on_stderr_and_status_1(self, args, sentence, started, capsys):
         assert main(args) == 1
-        assert said(capsys) == sentence + "\n"
+        assert printed(capsys) == sentence + "\n"
         assert started == []
 
-    def test_reach_the_shell_from_python_m(self):
+    def test_reach_the_shell_from_python_dash_m(self):
         for module in ("webchat.main", "webchat"):
             command = [sys.executable, "-m", module, "--port", "x"]
             done = subprocess.run(command, cwd=TOP, capture_output=True, text=True)
@@ -122,25 +122,38 @@ class TestPrograms:
         assert program == [("1", ("host:7007", "--name", "bot"))]
         assert started == []
 
-    def test_are_not_disturbed_by_the_servers_variables(self, program, monkeypatch):
+    def test_ignore_the_servers_variables(self, program, monkeypatch):
         monkeypatch.setenv("WEBCHAT_PORT", "nonsense")
         assert main(["probe"]) == 0
         assert program == [(None, ())]
 
-    def test_answer_for_their_own_help(self, program, capsys):
+    def test_print_their_own_help(self, program, capsys):
         assert main(["probe", "--help"]) == 0
         assert "Usage: webchat probe" in capsys.readouterr().out
 
-    def test_fail_in_one_sentence_too(self, program, capsys):
+    def test_fail_with_one_sentence_too(self, program, capsys):
         assert main(["probe", "--port"]) == 1
-        assert said(capsys) == "Option '--port' requires an argument.\n"
+        assert printed(capsys) == "Option '--port' requires an argument.\n"
 
-    def test_a_window_without_its_library_says_what_to_install(self, monkeypatch, capsys):
+    @pytest.mark.parametrize("interruption", [KeyboardInterrupt, click.Abort])
+    def test_end_with_status_130_when_they_are_interrupted(self, monkeypatch, interruption, capsys):
+        @click.command()
+        def interrupted():
+            raise interruption
+
+        module = ModuleType("probe")
+        module.main = interrupted
+        monkeypatch.setitem(sys.modules, "probe", module)
+        monkeypatch.setitem(cli.commands, "probe", Program("probe", "probe", ""))
+        assert main(["probe"]) == 130
+        assert printed(capsys).strip() == ""
+
+    def test_say_what_to_install_if_pyqt5_is_missing(self, monkeypatch, capsys):
         monkeypatch.setitem(cli.commands, "probe", Program("probe", "PyQt5.missing", ""))
         assert main(["probe"]) == 1
-        assert said(capsys) == "`webchat probe` needs PyQt5: pip install 'webchat[desktop]'\n"
+        assert printed(capsys) == "`webchat probe` needs PyQt5: pip install 'webchat[desktop]'\n"
 
-    def test_are_loaded_only_when_they_are_called(self):
+    def test_are_imported_only_when_they_are_called(self):
         code = "import sys, webchat.main; print(*[name for name in sys.modules if name.startswith('webchat.')])"
         done = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, check=True)
         assert set(done.stdout.split()) == {"webchat.main", "webchat.config"}

@@ -1,4 +1,4 @@
-"""Three nodes behind Debian's nginx, with the configuration that the docs show."""
+"""Three nodes behind Debian's nginx, with the configuration in docs/nginx.conf."""
 
 import asyncio
 import json
@@ -6,7 +6,6 @@ import shutil
 import signal
 import ssl
 import subprocess
-import time
 import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -23,10 +22,17 @@ from tests.program import PATIENCE, Program, free_ports
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
-pytestmark = [needs_redis, pytest.mark.skipif(NGINX is None, reason="nginx is not installed")]
+pytestmark = [needs_redis, pytest.mark.skipif(NGINX is None, reason="nginx is not installed"),
+              pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")]
 
 CONFIGURATION = Path(__file__).parent.parent / "docs" / "nginx.conf"
 NODES = (8001, 8002, 8003)
+
+PACE = 0.02
+"""Seconds between two messages of one talker."""
+
+RETRY = 0.1
+"""Seconds before a talker who has lost the connection tries again."""
 
 
 class Cluster:
@@ -37,7 +43,7 @@ class Cluster:
         self.port, self.plain, *self.ports = free_ports(2 + len(NODES))
         self.redis = RedisServer()
         self.nodes: list[Program] = []
-        self.nginx: subprocess.Popen | None = None
+        self.has_nginx = False
 
     def start(self) -> None:
         self.redis.start()
@@ -51,7 +57,7 @@ class Cluster:
                        "--redis-key", "secret", "--trusted-proxy", "127.0.0.1", doors=1)
 
     def restart(self, number: int) -> None:
-        """What an operator does, node by node."""
+        """Stop a node as an operator does, and start it again."""
         assert self.nodes[number].stop(signal.SIGTERM) == 0
         self.nodes[number].__exit__()
         self.nodes[number] = self.start_node(self.ports[number])
@@ -78,17 +84,13 @@ class Cluster:
         for old, new in replaced.items():
             assert old in text, old
             text = text.replace(old, new)
-        configuration = self.folder / "nginx.conf"
-        configuration.write_text(text)
-        self.nginx = subprocess.Popen([NGINX, "-p", self.folder, "-e", "stderr", "-c", configuration,
-                                       "-g", "daemon off;"], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            with suppress(OSError):
-                assert self.get("/healthz")
-                return
-            assert self.nginx.poll() is None and time.monotonic() < deadline, "nginx did not start"
-            time.sleep(0.02)
+        (self.folder / "nginx.conf").write_text(text)
+        # The command returns when nginx listens and has gone to the background.
+        subprocess.run(self._nginx_command(), check=True, stderr=subprocess.DEVNULL)
+        self.has_nginx = True
+
+    def _nginx_command(self, *more: str) -> list[str]:
+        return [NGINX, "-p", str(self.folder), "-e", "stderr", "-c", str(self.folder / "nginx.conf"), *more]
 
     def get(self, path: str) -> bytes:
         url = f"https://127.0.0.1:{self.port}{path}"
@@ -96,9 +98,8 @@ class Cluster:
             return answer.read()
 
     def close(self) -> None:
-        if self.nginx:
-            self.nginx.terminate()
-            self.nginx.wait()
+        if self.has_nginx:
+            subprocess.run(self._nginx_command("-s", "stop"), check=True, stderr=subprocess.DEVNULL)
         for node in self.nodes:
             node.__exit__()
         self.redis.close()
@@ -123,7 +124,7 @@ async def login(connection, username: str, **more) -> dict:
 
 
 def descriptors() -> int:
-    """How many files and sockets this process has open."""
+    """Return how many files and sockets this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
@@ -133,7 +134,7 @@ def test_the_page_comes_over_tls(cluster):
 
 
 @on_loop
-async def test_a_page_of_this_site_may_connect_and_one_of_another_may_not(cluster):
+async def test_a_page_of_this_site_may_connect_and_a_page_of_another_site_may_not(cluster):
     async with cluster.websocket(origin=f"https://127.0.0.1:{cluster.port}"):
         pass
     with pytest.raises(websockets.InvalidStatus, match="403"):
@@ -143,7 +144,7 @@ async def test_a_page_of_this_site_may_connect_and_one_of_another_may_not(cluste
 
 @pytest.mark.parametrize("transports", [["polling"], ["websocket"], ["polling", "websocket"]], ids=" then ".join)
 @on_loop
-async def test_each_transport_of_socket_io_passes(cluster, transports):
+async def test_each_transport_of_socket_io_works_through_the_proxy(cluster, transports):
     name = f"guest {len(transports)} {transports[0]}"
     heard, before = [], descriptors()
     client = socketio.AsyncClient(ssl_verify=False, reconnection=False)
@@ -157,12 +158,12 @@ async def test_each_transport_of_socket_io_passes(cluster, transports):
         assert heard == [str(n) for n in range(5)]
     finally:
         await client.disconnect()
-        await until(lambda: descriptors() <= before)  # its TLS connections close when it has long returned
+        await until(lambda: descriptors() <= before)  # it closes its TLS connections only afterwards
 
 
 @on_loop
 async def test_the_nodes_see_the_clients_own_addresses(cluster):
-    for _ in NODES:  # so many wrong passwords from one address, and each node wants no more of them
+    for _ in NODES:  # until every node has had too many wrong passwords from this address
         async with cluster.websocket() as connection:
             codes = [(await login(connection, "Sandy", password="wrong"))["code"] for _ in range(6)]
             assert codes[-1] == "slow-down"
@@ -172,7 +173,7 @@ async def test_the_nodes_see_the_clients_own_addresses(cluster):
 
 
 class Talker:
-    """Somebody who talks without end, and comes back by himself."""
+    """Somebody who keeps talking, and reconnects on their own."""
 
     def __init__(self, cluster: Cluster, name: str):
         self.cluster, self.name = cluster, name
@@ -189,7 +190,7 @@ class Talker:
                     welcome = await login(connection, self.name, token=self.token)
                     if welcome["type"] != "welcome":
                         self.problems.append(welcome["code"])
-                        await asyncio.sleep(0.1)
+                        await asyncio.sleep(RETRY)
                         continue
                     self.token = welcome["token"]
                     self.connections += 1
@@ -200,7 +201,7 @@ class Talker:
                             self._hear(json.loads(frame))
                     finally:
                         talking.cancel()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(RETRY)
 
     async def _talk(self, connection) -> None:
         said = 0
@@ -208,7 +209,7 @@ class Talker:
             said += 1
             text = f"{self.name}.{self.connections}.{said}"
             await connection.send(json.dumps({"type": "message", "message": text, "ref": said}))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(PACE)
 
     def _hear(self, event: dict) -> None:
         if event["type"] == "ack":
@@ -218,7 +219,7 @@ class Talker:
 
 
 async def one_node_restarts(cluster: Cluster, number: int, talkers: list[Talker]) -> int:
-    """Restart a node, see that those at the others lose nothing meanwhile; returns how many had to come back."""
+    """Restart a node, and check that clients of the other nodes lose nothing. Returns how many had to reconnect."""
     began = {talker: (talker.connections, talker.acknowledged) for talker in talkers}
     await asyncio.to_thread(cluster.restart, number)
     stayed = [talker for talker in talkers if talker.connections == began[talker][0]]
@@ -231,7 +232,7 @@ async def one_node_restarts(cluster: Cluster, number: int, talkers: list[Talker]
 
 
 @on_loop
-async def test_a_rolling_restart_under_load_loses_nothing_between_those_who_stay(cluster):
+async def test_a_rolling_restart_under_load_loses_no_message_between_clients_that_stay_connected(cluster):
     talkers = [Talker(cluster, f"talker{n}") for n in range(9)]
     lives = [asyncio.create_task(talker.live()) for talker in talkers]
     await until(lambda: all(talker.acknowledged for talker in talkers))

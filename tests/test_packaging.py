@@ -1,8 +1,9 @@
-"""Building and setting up: the page inside the package, the pinned requirements, and what run.sh asks of a machine."""
+"""Building and setting up: the page in the package, the pinned requirements, and the scripts that install them."""
 
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,15 +23,16 @@ cd node_modules/socket.io-client
 printf '/*!\\n * Socket.IO v%s\\n */' {version} > dist/socket.io.esm.min.js
 echo licence > LICENSE
 """
-"""Stands in for `npm ci`, as far as setup.py sees it."""
+"""Does for setup.py what `npm ci` does."""
 
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A copy of what a build reads, with a small page."""
+    """A copy of the files that a build reads, with a small page."""
     folder = tmp_path / "checkout"
-    for name in ("setup.py", "package.json", "package-lock.json", "README.md", "LICENSE", "MANIFEST.in",
-                 "webchat/__init__.py", "webchat/chat/__init__.py"):
+    for name in ("setup.py", "package.json", "package-lock.json", "LICENSE", "MANIFEST.in", "Makefile",
+                 "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "webchat/__init__.py",
+                 "webchat/chat/__init__.py"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(TOP / name, folder / name)
     (folder / "static/chat/js").mkdir(parents=True)
@@ -49,7 +51,7 @@ def write_client(checkout: Path, version: str) -> Path:
 
 
 def build(checkout: Path, *command: str, npm: str = "#!/bin/sh\nexit 1\n") -> subprocess.CompletedProcess:
-    """Run setup.py with the given program for npm."""
+    """Run setup.py with this script as npm."""
     path = checkout.parent / "bin"
     path.mkdir(exist_ok=True)
     (path / "npm").write_text(npm)
@@ -60,7 +62,7 @@ def build(checkout: Path, *command: str, npm: str = "#!/bin/sh\nexit 1\n") -> su
 
 
 class TestBuild:
-    def test_the_package_carries_the_page_and_the_client_that_npm_brought(self, checkout, tmp_path):
+    def test_the_package_contains_the_page_and_the_client_from_npm(self, checkout, tmp_path):
         done = build(checkout, "build", "--build-lib", str(tmp_path / "lib"), npm=NPM.format(version=VERSION))
         assert done.returncode == 0, done.stderr
         static = tmp_path / "lib/webchat/static"
@@ -69,7 +71,7 @@ class TestBuild:
             "chat/vendor/socket.io.esm.min.js", "chat/vendor/socket.io-client.LICENSE.txt",
         }
 
-    def test_a_client_that_is_there_is_used_without_a_network(self, checkout, tmp_path):
+    def test_an_existing_client_is_used_without_a_network(self, checkout, tmp_path):
         write_client(checkout, VERSION)
         done = build(checkout, "build", "--build-lib", str(tmp_path / "lib"))
         assert done.returncode == 0, done.stderr
@@ -80,7 +82,7 @@ class TestBuild:
         build(checkout, "build", "--build-lib", str(tmp_path / "lib"), npm=NPM.format(version=VERSION))
         assert f"v{VERSION}" in (vendor / "socket.io.esm.min.js").read_text()
 
-    def test_a_failing_npm_is_told_in_a_sentence(self, checkout, tmp_path):
+    def test_a_failing_npm_is_reported_in_one_sentence(self, checkout, tmp_path):
         done = build(checkout, "build", "--build-lib", str(tmp_path / "lib"))
         assert done.returncode != 0
         assert "The page's Socket.IO client could not be fetched with npm" in done.stderr
@@ -101,29 +103,30 @@ class TestBuild:
         asked = [line.partition("==")[0] for line in done.stdout.splitlines() if line.startswith("nodejs")]
         assert (done.returncode, asked) == (0, wanted), done.stderr
 
-    def test_a_file_gone_from_the_page_is_gone_from_the_next_build(self, checkout, tmp_path):
+    def test_a_file_that_was_deleted_from_the_page_is_not_in_the_next_build(self, checkout, tmp_path):
         write_client(checkout, VERSION)
         for _ in range(2):
             build(checkout, "build", "--build-lib", str(tmp_path / "lib"))
             (checkout / "static/chat/js/main.js").unlink(missing_ok=True)
         assert not (tmp_path / "lib/webchat/static/chat/js/main.js").exists()
 
-    def test_the_source_distribution_holds_the_client_and_all_that_a_build_reads(self, checkout, tmp_path):
+    def test_the_source_distribution_contains_the_client_and_all_files_that_a_build_reads(self, checkout, tmp_path):
         build(checkout, "sdist", "--formats", "tar", "-d", str(tmp_path), npm=NPM.format(version=VERSION))
         archive = next(tmp_path.glob("webchat-*.tar"))
         names = subprocess.run(["tar", "tf", archive], capture_output=True, text=True, check=True).stdout
-        for name in ("setup.py", "package-lock.json", "README.md", "static/chat/index.html",
+        for name in ("setup.py", "package-lock.json", "Makefile", "README.md", "CHANGELOG.md", "CONTRIBUTING.md",
+                     "SECURITY.md", "static/chat/index.html",
                      "static/chat/vendor/socket.io.esm.min.js", "webchat/chat/__init__.py"):
             assert f"/{name}\n" in names, name
 
 
 class TestLock:
-    def test_the_client_is_pinned_and_checked(self):
+    def test_the_client_is_pinned_and_has_a_checksum(self):
         packages = {name: entry for name, entry in LOCK["packages"].items() if name}
         assert all(entry["integrity"].startswith("sha512-") for entry in packages.values())
         assert json.loads((TOP / "package.json").read_text())["dependencies"] == {"socket.io-client": VERSION}
 
-    def test_packages_come_from_whichever_registry_the_machine_uses(self):
+    def test_no_registry_is_fixed_so_that_the_machines_own_is_used(self):
         assert [name for name, entry in LOCK["packages"].items() if "resolved" in entry] == []
 
 
@@ -137,7 +140,7 @@ def pins(*names: str) -> dict[str, Requirement]:
 
 
 def declared(name: str) -> list[Requirement]:
-    """A list of requirements in setup.py, read without running it; names of other lists in it are left out."""
+    """The requirements in a list of setup.py, which is not executed; names of other lists in it are skipped."""
     for node in ast.parse((TOP / "setup.py").read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and node.targets[0].id == name:
             return [Requirement(item.value) for item in node.value.elts if isinstance(item, ast.Constant)]
@@ -146,7 +149,7 @@ def declared(name: str) -> list[Requirement]:
 
 PACKAGES = {"argon2": "argon2-cffi", "engineio": "python-engineio", "socketio": "python-socketio",
             "websocket": "websocket-client"}
-"""Where a library's package has another name."""
+"""The packages of libraries whose import name differs."""
 
 
 def libraries(path: Path) -> set[str]:
@@ -202,13 +205,11 @@ class TestRequirements:
 
 
 class TestScripts:
-    SCRIPTS = ("run.sh", "test.sh", ".ci/run")
-
-    @pytest.mark.parametrize("script", SCRIPTS)
-    def test_can_be_started_as_they_are(self, script):
+    @pytest.mark.parametrize("script", ["run.sh", "test.sh", ".ci/run"])
+    def test_are_executable(self, script):
         assert os.access(TOP / script, os.X_OK)
 
-    def test_a_machine_without_a_new_enough_python_is_told_so(self, tmp_path):
+    def test_run_sh_names_the_python_that_it_needs_if_there_is_none(self, tmp_path):
         shutil.copy(TOP / "run.sh", tmp_path)
         shutil.copytree(TOP / "scripts", tmp_path / "scripts")
         programs = tmp_path / "bin"
@@ -222,3 +223,96 @@ class TestScripts:
         assert done.returncode == 1
         assert done.stderr == ("webchat needs Python 3.11 or newer, and none was found; "
                                "name one with PYTHON=/path/to/python3.\n")
+
+
+class Machine:
+    """A checkout with test.sh, on a machine that has only the given programs; each logs how it was called."""
+
+    SHELL = ("bash", "cat", "cksum", "cut", "dirname", "find", "mkdir", "sed", "sort", "tr")
+    TOOLS = ("mypy", "python", "ruff")
+
+    def __init__(self, folder: Path, user: int, programs: tuple[str, ...]):
+        self.folder = folder
+        self.bin, self.venv = folder / "bin", folder / ".venv/bin"
+        shutil.copytree(TOP / "scripts", folder / "scripts")
+        for name in ("test.sh", "package.json", "package-lock.json"):
+            shutil.copy(TOP / name, folder)
+        for path in (self.bin, self.venv, folder / "static/chat/vendor", folder / "tests/js", folder / "node_modules"):
+            path.mkdir(parents=True)
+        (folder / "static/chat/vendor/socket.io.esm.min.js").touch()
+        for name in self.SHELL:
+            (self.bin / name).symlink_to(shutil.which(name))
+        self.write(self.bin / "id", f"echo {user}")
+        for name in ("apt-get", "npm", "node", *programs):
+            self.write(self.bin / name)
+        for name in self.TOOLS:
+            self.write(self.venv / name)
+
+    def write(self, path: Path, action: str = "") -> None:
+        path.write_text(f'#!/bin/sh\necho "{path.name} $*" >&2\n{action}\n')
+        path.chmod(0o755)
+
+    def test(self, *arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run([self.bin / "bash", "test.sh", *arguments], cwd=self.folder, env={"PATH": str(self.bin)},
+                              capture_output=True, text=True)
+
+
+class TestTestScript:
+    @pytest.fixture
+    def machine(self, tmp_path):
+        def make(user: int = 0, programs: tuple[str, ...] = ()) -> Machine:
+            return Machine(tmp_path / "a checkout with ü", user, programs)
+        return make
+
+    def test_as_root_names_what_it_installs_before_it_does(self, machine):
+        done = machine(user=0).test()
+        said, _, later = done.stderr.partition("apt-get ")
+        assert done.returncode == 0, done.stderr
+        assert "Installing Debian packages for the tests" in said and "redis-server" in said
+        assert re.search(r"install -y .*redis-server", later)
+
+    def test_with_no_install_uses_neither_apt_nor_pip(self, machine):
+        done = machine(user=0).test("--no-install")
+        assert done.returncode == 0, done.stderr
+        assert "apt-get -" not in done.stderr
+        assert [line for line in done.stderr.splitlines() if "pip install" in line and "--dry-run" not in line] == []
+
+    @pytest.mark.parametrize(("user", "arguments"), [(0, ["--no-install"]), (1000, [])])
+    def test_names_what_is_missing_and_the_tests_that_are_skipped(self, machine, user, arguments):
+        done = machine(user, programs=("telnet",)).test(*arguments)
+        assert re.search(r"^redis-server is missing\. Skipped: .*tests/backplane", done.stderr, re.M)
+        assert re.search(r"^chromium is missing\. Skipped: .*tests/page", done.stderr, re.M)
+        assert "telnet is missing" not in done.stderr
+        assert re.search(r"^To install them on Debian: sudo apt-get install .*redis-server", done.stderr, re.M)
+
+    def test_without_node_the_pages_unit_tests_are_skipped_and_named(self, machine):
+        machine = machine(user=1000)
+        for name in ("node", "npm"):
+            (machine.bin / name).unlink()
+        done = machine.test("--no-install")
+        assert done.returncode == 0, done.stderr
+        assert "Node.js is missing. Skipped: the page's unit tests in tests/js" in done.stderr
+
+    def test_passes_all_other_arguments_to_pytest(self, machine):
+        done = machine().test("tests/a file.py", "--no-install", "-x")
+        assert re.search(r"^python -m pytest .* tests/a file.py -x$", done.stderr, re.M)
+
+    @pytest.mark.parametrize(("tool", "name"), [("ruff", "ruff check"), ("mypy", "mypy")])
+    def test_fails_if_the_style_or_the_types_are_wrong(self, machine, tool, name):
+        machine = machine()
+        machine.write(machine.venv / tool, "exit 1")
+        done = machine.test("--no-install")
+        assert done.returncode == 1
+        assert done.stderr.endswith(f"Failed: {name}\n")
+
+    def test_fails_if_a_unit_test_of_the_page_fails(self, machine):
+        machine = machine()
+        (machine.folder / "tests/js/page.test.js").touch()
+        machine.write(machine.bin / "node", "exit 1")
+        assert machine.test("--no-install").stderr.endswith("Failed: node --test\n")
+
+    def test_installs_into_the_virtual_environment_what_it_lacks(self, machine):
+        machine = machine()
+        machine.write(machine.venv / "python", 'case "$*" in *--dry-run*) exit 1 ;; esac')
+        (machine.folder / "static/chat/vendor/socket.io.esm.min.js").unlink()
+        assert "pip -qq" in machine.test("--no-install").stderr

@@ -1,6 +1,8 @@
-"""The whole server, started as its user starts it."""
+"""The whole server, started as an operator starts it."""
 
+import asyncio
 import json
+import shutil
 import signal
 import socket
 import ssl
@@ -9,8 +11,12 @@ import sys
 import urllib.request
 
 import pytest
+import socketio
+import websockets
 
-from tests.program import PATIENCE, ROOT, LineClient, Program
+from tests.program import PATIENCE, ROOT, LineClient, Program, free_ports
+from webchat.config import Config
+from webchat.server import GOING_DOWN, Server
 
 
 def get(url: str, context: ssl.SSLContext | None = None) -> bytes:
@@ -18,7 +24,15 @@ def get(url: str, context: ssl.SSLContext | None = None) -> bytes:
         return answer.read()
 
 
-def test_one_line_for_each_door_with_an_address_that_accepts():
+def refusal(*flags: str) -> str:
+    """The sentence of a server that does not start."""
+    with Program(*flags, doors=0) as server:
+        out, err = server.process.communicate(timeout=PATIENCE)
+    assert (server.process.returncode, out, err.count("\n")) == (1, "", 1)
+    return err
+
+
+def test_one_line_announces_each_door_with_its_address():
     with Program() as server:
         ports = [server.port, server.lines_port, server.braces_port]
         for line, port in zip(server.announced, ports, strict=True):
@@ -37,23 +51,82 @@ def test_a_tcp_door_is_turned_off_with_port_0():
 def test_a_port_in_use_is_one_clear_sentence_and_exit_status_1_and_no_door_is_announced(flag):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        with Program(flag, port, doors=0) as server:
-            out, err = server.process.communicate(timeout=PATIENCE)
-    assert server.process.returncode == 1
-    assert out == ""
-    assert err == f"Port {port} on 127.0.0.1 is in use already; choose another with {flag}.\n"
+        assert refusal(flag, port) == f"Port {port} on 127.0.0.1 is in use already; choose another with {flag}.\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_with_a_goodbye_and_status_0(number):
+def test_a_signal_stops_it_with_a_goodbye_and_status_0(number):
     with Program() as server, server.say("ada") as ada:
         server.process.send_signal(number)
         ada.hear("-!- The server is going down")
-        assert server.process.wait(5) == 0
+        assert server.process.wait(PATIENCE) == 0
         assert server.process.stderr.read() == ""
 
 
-def test_nothing_of_anybodys_is_on_disk(tmp_path):
+async def start(**settings) -> tuple[Server, Config]:
+    """A server on this test's own event loop."""
+    port, lines_port = free_ports(2)
+    config = Config(port=port, lines_port=lines_port, braces_port=0, message_rate=0, **settings)
+    server = Server(config)
+    await server.start()
+    return server, config
+
+
+async def log_in(config: Config, name: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Somebody at the port for lines, whose client reads no more from its socket than it has to."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", config.lines_port, limit=2048)
+    writer.write(f"{name}\n".encode())
+    await reader.readuntil(f"-!- You are {name}.".encode())
+    return reader, writer
+
+
+def test_stopping_waits_until_clients_have_received_what_was_queued_for_them_and_a_goodbye():
+    async def scenario() -> None:
+        server, config = await start()
+        ada, to_server = await log_in(config, "ada")
+        bob, bobs = await log_in(config, "bob")
+        for number in range(100):
+            to_server.write(f"text {number} {'x' * 4000}\n".encode())
+        to_server.write(b"/users\n")
+        await ada.readuntil(b"-!- 2 here: ")
+        stopping = asyncio.create_task(server.stop())
+        heard = (await bob.read()).decode()
+        assert not stopping.done()
+        assert [line.split()[2] for line in heard.splitlines() if " text " in line] == [str(n) for n in range(100)]
+        assert heard.endswith(f"-!- {GOING_DOWN}\n")
+        for writer in (to_server, bobs):
+            writer.close()
+        await stopping
+
+    asyncio.run(asyncio.wait_for(scenario(), PATIENCE))
+
+
+def test_stopping_disconnects_socket_io_clients():
+    async def scenario() -> None:
+        server, config = await start()
+        client, disconnected = socketio.AsyncClient(reconnection=False, handle_sigint=False), asyncio.Event()
+        client.on("disconnect", lambda reason: disconnected.set())
+        await client.connect(f"http://127.0.0.1:{config.port}", auth={"username": "ada"}, transports=["websocket"])
+        await server.stop()
+        await disconnected.wait()
+        await client.wait()
+
+    asyncio.run(asyncio.wait_for(scenario(), PATIENCE))
+
+
+def test_stopping_waits_for_the_closing_handshake_of_websockets():
+    async def scenario() -> None:
+        server, config = await start()
+        async with websockets.connect(f"ws://127.0.0.1:{config.port}/ws", proxy=None) as client:
+            await client.send(json.dumps({"type": "login", "username": "ada"}))
+            assert json.loads(await client.recv())["type"] == "welcome"
+            await server.stop()
+            assert (client.close_code, client.close_reason) == (1001, GOING_DOWN)
+
+    asyncio.run(asyncio.wait_for(scenario(), PATIENCE))
+
+
+def test_nothing_that_is_said_is_on_disk(tmp_path):
     with Program(cwd=tmp_path) as server, server.say("ada", "a secret of mine") as ada, server.say("bob") as bob:
         ada.write("/msg bob another secret")
         bob.hear("another secret")
@@ -63,12 +136,13 @@ def test_nothing_of_anybodys_is_on_disk(tmp_path):
     assert not [path for path in held if path.is_file() and path.suffix != ".py"]
 
 
-def test_health_says_how_many_are_here():
+def test_health_shows_how_many_people_are_logged_in():
     with Program() as server, server.say("ada"):
         health = json.loads(get(f"http://127.0.0.1:{server.port}/healthz"))
     assert (health["status"], health["users"]) == ("ok", 1)
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 def test_with_a_certificate_the_page_is_served_over_https(tmp_path):
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
@@ -92,16 +166,26 @@ def test_the_demo_accounts_need_a_flag_where_others_can_connect():
 def test_a_bad_accounts_file_is_one_sentence_with_the_line(tmp_path):
     bad = tmp_path / "accounts.toml"
     bad.write_text('[accounts.Alex]\nhash = "plain"\n')
-    with Program("--accounts", str(bad), doors=0) as server:
-        _, err = server.process.communicate(timeout=PATIENCE)
-    assert server.process.returncode == 1
-    assert err.count("\n") == 1
-    assert "line " in err
+    assert refusal("--accounts", str(bad)).startswith(f"{bad}, line 2: ")
 
 
+def test_a_certificate_that_cannot_be_used_is_one_sentence(tmp_path):
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    for path in (cert, key):
+        path.write_text("not a certificate")
+    sentence = refusal("--tls-cert", str(cert), "--tls-key", str(key))
+    assert sentence.startswith(f"The certificate {cert} cannot be used: ")
 
 
-def test_sighup_reads_the_accounts_again_without_dropping_anybody_and_a_bad_file_changes_nothing(tmp_path):
+def test_a_redis_url_that_cannot_be_used_is_one_sentence():
+    assert refusal("--redis", "redis://host:port").startswith("--redis is not a URL that can be used: ")
+
+
+def test_an_address_of_another_machine_is_one_sentence():
+    assert " on 192.0.2.1 cannot be opened: " in refusal("--host", "192.0.2.1", "--demo-accounts")
+
+
+def test_sighup_reads_the_accounts_again_and_disconnects_nobody_and_a_bad_file_changes_nothing(tmp_path):
     file = tmp_path / "accounts.toml"
 
     def add(name):

@@ -1,65 +1,73 @@
-"""Several processes on the same ports: one command, one log, one end."""
+"""Several processes on the same ports: started by one command, with one log, and stopped together."""
 
 import json
 import os
 import re
+import selectors
 import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from tests.backplane.redis_server import RedisServer, needs_redis
-from tests.program import PATIENCE, LineClient, Program
+from tests.program import PATIENCE, ROOT, LineClient, Program
 
-ROOT = Path(__file__).parent.parent
-
-WORKER = r"""
-import logging, os, signal, sys, time
+SCRIPT = r"""
+import itertools, json, logging, os, signal, socket, sys
 from webchat import supervisor
+
 logging.basicConfig(format="%(message)s")
+
 def say(line):
-    os.write(1, line.encode() + b"\n")  # at one stroke: others write, too
-def stay(announce):
+    os.write(1, line.encode() + b"\n")  # in one write: other workers write, too
+
+def serve(announce):
+    received, signals = socket.socketpair()
+    signals.setblocking(False)
+    for number in (*supervisor.STOP_SIGNALS, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(signals.fileno())
     announce(["one door", "another door"])
-    ended = []
-    for number in supervisor.ENDINGS:
-        signal.signal(number, lambda *_: ended.append(1))
-    signal.signal(signal.SIGHUP, lambda *_: say("read again"))
     say(f"working {os.getpid()}")
-    while not ended:
-        time.sleep(0.02)
+    while received.recv(1)[0] == signal.SIGHUP:
+        say("read again")
     return 0
-def fail(announce):
+
+def fail_to_start(announce):
     print("A sentence that says why.", flush=True)
     return 3
-def fall(announce):
+
+def exit_with_7(announce):
     announce(["one door"])
-    say(f"working {os.getpid()}")
-    os._exit(7)
-def cling(announce):
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(7)
+
+def ignore_signals(announce):
+    for number in supervisor.STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     announce(["one door"])
     say(f"working {os.getpid()}")
     while True:
-        time.sleep(1)
-for name, value in zip(sys.argv[2::2], sys.argv[3::2]):
-    setattr(supervisor, name, float(value))
-sys.exit(supervisor.run(2, globals()[sys.argv[1]]))
+        signal.pause()
+
+name, timing, tick = sys.argv[1:]
+clock = {} if tick == "real" else {"clock": itertools.count(step=float(tick)).__next__}
+sys.exit(supervisor.run(2, globals()[name], supervisor.WorkerTiming(**json.loads(timing)), **clock))
 """
+"""Supervises two workers that run the named function; `tick` is how far the clock moves whenever it is read."""
 
 
 @contextmanager
-def supervised(work: str, *settings: str):
-    process = subprocess.Popen([sys.executable, "-c", WORKER, work, *settings], cwd=ROOT, text=True,
+def supervised(work: str, tick: float | str = "real", **timing: float):
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, work, json.dumps(timing), str(tick)], cwd=ROOT, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         yield process
@@ -68,7 +76,7 @@ def supervised(work: str, *settings: str):
         process.communicate()
 
 
-def read(process, lines: int) -> list[str]:
+def read(process: subprocess.Popen, lines: int) -> list[str]:
     return [process.stdout.readline().strip() for _ in range(lines)]
 
 
@@ -76,39 +84,38 @@ def pids(lines: list[str]) -> set[int]:
     return {int(line.split()[1]) for line in lines if line.startswith("working")}
 
 
-def until(true: Callable, within: float = PATIENCE):
-    deadline = time.monotonic() + within
-    while not (result := true()):
-        assert time.monotonic() < deadline, f"not true within {within} s"
-        time.sleep(0.01)
-    return result
-
-
-def runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+def wait_for_end(processes: Iterable[int]) -> None:
+    """Return when none of these processes runs any more. Raises AssertionError if one does not end."""
+    with selectors.DefaultSelector() as selector:
+        for pid in processes:
+            with suppress(ProcessLookupError):
+                selector.register(os.pidfd_open(pid), selectors.EVENT_READ, pid)
+        while running := selector.get_map():
+            ended = selector.select(PATIENCE)
+            assert ended, f"still running: {[key.data for key in running.values()]}"
+            for key, _ in ended:
+                selector.unregister(key.fd)
+                os.close(key.fd)
 
 
 class TestSupervisor:
     def test_the_doors_are_announced_once_when_all_workers_accept(self):
-        with supervised("stay") as process:
+        with supervised("serve") as process:
             lines = read(process, 4)
             assert sorted(lines, key=lambda line: line.split()[0])[:2] == ["another door", "one door"]
             assert len(pids(lines)) == 2
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_all_end_together_with_status_0(self, number):
-        with supervised("stay") as process:
+    def test_a_signal_stops_all_workers_and_the_status_is_0(self, number):
+        with supervised("serve") as process:
             workers = pids(read(process, 4))
             process.send_signal(number)
             assert process.wait(PATIENCE) == 0
             assert process.communicate()[1] == ""
-            assert not any(map(runs, workers))
+            wait_for_end(workers)
 
-    def test_one_that_dies_is_replaced_and_the_log_says_so(self):
-        with supervised("stay") as process:
+    def test_a_worker_that_dies_is_restarted_and_the_log_says_so(self):
+        with supervised("serve") as process:
             workers = pids(read(process, 4))
             victim = min(workers)
             os.kill(victim, signal.SIGKILL)
@@ -119,38 +126,50 @@ class TestSupervisor:
             (line,) = process.stderr.read().splitlines()
             assert re.fullmatch(rf"Worker \d \(process {victim}\) ended with SIGKILL; the next starts in 0.1 s.", line)
 
-    def test_one_that_dies_at_once_again_and_again_is_replaced_after_growing_pauses(self):
-        with supervised("fall", "PAUSE", "0.02", "LONGEST_PAUSE", "0.05") as process:
-            log = [process.stderr.readline() for _ in range(12)]
-        pauses = {number: [] for number in "12"}
-        for line in log:
-            ended = re.match(r"Worker (\d) .* ended with status 7; the next starts in ([\d.]+) s", line)
-            pauses[ended[1]].append(float(ended[2]))
-        assert all(waits == sorted(waits) for waits in pauses.values())
+    def delays(self, process: subprocess.Popen, lines: int) -> list[list[float]]:
+        """The delays before the restarts of each worker, from the log."""
+        delays = defaultdict(list)
+        for _ in range(lines):
+            line = process.stderr.readline()
+            ended = re.fullmatch(r"Worker (\d) .* ended with status 7; the next starts in ([\d.]+) s\.\n", line)
+            assert ended, line + process.stderr.read()
+            delays[ended[1]].append(float(ended[2]))
+        return list(delays.values())
 
-    def test_a_first_worker_that_cannot_start_ends_everything_with_its_status_and_one_sentence(self):
-        with supervised("fail") as process:
+    def test_the_delay_before_a_restart_doubles_up_to_its_maximum_while_workers_end_early(self):
+        with supervised("exit_with_7", tick=0.01, max_restart_delay=0.3) as process:
+            for delays in self.delays(process, 8):
+                assert delays == [0.1, 0.2, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3][:len(delays)]
+
+    def test_a_worker_that_ran_for_long_is_restarted_after_the_shortest_delay(self):
+        with supervised("exit_with_7", tick=60) as process:
+            for delays in self.delays(process, 8):
+                assert set(delays) == {0.1}
+
+    def test_if_the_first_worker_cannot_start_its_status_and_its_sentence_are_those_of_the_command(self):
+        with supervised("fail_to_start") as process:
             out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out, err) == (3, "A sentence that says why.\n", "")
 
-    def test_those_that_do_not_end_in_time_are_killed(self):
-        with supervised("cling", "GRACE", "0.3") as process:
+    def test_workers_that_do_not_stop_in_time_are_killed(self):
+        with supervised("ignore_signals", stop_timeout=0) as process:
             workers = pids(read(process, 3))
             process.send_signal(signal.SIGTERM)
-            assert process.wait(2) == 0
-            assert not any(map(runs, workers))
+            assert process.wait(PATIENCE) == 0
+            assert process.stderr.read() == "Workers that did not end in time were killed.\n"
+            wait_for_end(workers)
 
     def test_a_hangup_is_passed_on(self):
-        with supervised("stay") as process:
+        with supervised("serve") as process:
             read(process, 4)
             process.send_signal(signal.SIGHUP)
             assert read(process, 2) == ["read again"] * 2
 
     def test_no_worker_outlives_a_supervisor_that_was_killed(self):
-        with supervised("stay") as process:
+        with supervised("serve") as process:
             workers = pids(read(process, 4))
             process.kill()
-            until(lambda: not any(map(runs, workers)), within=2)
+            wait_for_end(workers)
 
 
 @pytest.fixture(scope="module")
@@ -167,49 +186,61 @@ def server(redis):
 
 
 GUESTS = count(1)
-"""No name is used twice: one that died with its process stays taken for as long as its lease."""
+"""No name is used twice: when a process is killed, its names stay taken until its lease expires."""
 
 
-def workers_of(process: subprocess.Popen) -> list[int]:
+def workers_of(process: subprocess.Popen) -> set[int]:
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(pid) for pid in children]
+    return {int(pid) for pid in children}
 
 
-def at_each_worker(server: Program) -> dict[int, LineClient]:
-    """Somebody at each process: the kernel deals new connections out among them."""
-    clients = {}
-    while len(clients) < 2:
-        client = LineClient(server.lines_port)
-        mine = client._socket.getsockname()[1]
-        holder = until(lambda mine=mine: holder_of(server, mine))
-        if holder in clients:
+def guest(server: Program) -> tuple[int, LineClient]:
+    """Somebody who is logged in, and the process that their connection is at."""
+    name = f"guest{next(GUESTS)}"
+    client = server.say(name)
+    client.name = name
+    try:
+        return process_of(server, client), client
+    except LookupError:
+        client.close()
+        raise
+
+
+def guest_at_another(server: Program, *than: int) -> tuple[int, LineClient]:
+    """Somebody at a process other than these: the kernel distributes new connections among all."""
+    while True:
+        with suppress(AssertionError, ConnectionError, LookupError):  # that process is being killed
+            process, client = guest(server)
+            if process not in than:
+                return process, client
             client.close()
-            continue
-        client.name = f"guest{next(GUESTS)}"
-        client.write(client.name)
-        client.hear(f"-!- You are {client.name}")
-        clients[holder] = client
-    return clients
 
 
-def holder_of(server: Program, peer_port: int) -> int | None:
-    """The process that holds the server's end of a connection from `peer_port`."""
-    ends = {}
+@contextmanager
+def guest_at_each(server: Program):
+    """Somebody at each of the two processes, by process."""
+    first = guest(server)
+    second = guest_at_another(server, first[0])
+    with first[1], second[1]:
+        yield dict((first, second))
+
+
+def process_of(server: Program, client: LineClient) -> int:
+    """The process at the server's end of a connection."""
+    inodes = {}
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
-        ends[int(fields[1].split(":")[1], 16), int(fields[2].split(":")[1], 16)] = fields[9]
-    inode = ends.get((server.lines_port, peer_port))
+        inodes[int(fields[1].split(":")[1], 16), int(fields[2].split(":")[1], 16)] = fields[9]
+    inode = inodes[server.lines_port, client.local_port]
     for pid in workers_of(server.process):
         for link in Path(f"/proc/{pid}/fd").iterdir():
-            try:
-                if inode and os.readlink(link) == f"socket:[{inode}]":
+            with suppress(FileNotFoundError):
+                if os.readlink(link) == f"socket:[{inode}]":
                     return pid
-            except FileNotFoundError:
-                pass
-    return None
+    raise LookupError(inode)
 
 
-def test_more_workers_than_one_need_redis_and_say_so():
+def test_more_than_one_worker_needs_redis_and_one_sentence_says_so():
     with Program("--workers", "2", doors=0) as server:
         _, err = server.process.communicate(timeout=PATIENCE)
     assert server.process.returncode == 1
@@ -223,14 +254,12 @@ class TestWorkers:
         assert len(workers_of(server.process)) == 2
 
     def test_people_at_different_processes_are_in_one_chat(self, server):
-        clients = at_each_worker(server)
-        one, two = clients.values()
-        one.write("hello")
-        two.hear(f"{one.name}: hello")
-        two.write(f"/msg {one.name} psst")
-        one.hear(rf"\[private\] {two.name}: psst")
-        for client in clients.values():
-            client.close()
+        with guest_at_each(server) as clients:
+            one, two = clients.values()
+            one.write("hello")
+            two.hear(f"{one.name}: hello")
+            two.write(f"/msg {one.name} psst")
+            one.hear(rf"\[private\] {two.name}: psst")
 
     def test_long_polling_is_refused_with_a_sentence_that_says_why(self, server):
         url = f"http://127.0.0.1:{server.port}/socket.io/?EIO=4&transport=polling"
@@ -240,35 +269,28 @@ class TestWorkers:
             assert answer.code == 400
             assert "several processes on one port" in json.load(answer)["message"]
 
-    def test_a_worker_that_dies_is_replaced_and_the_others_talk_on(self, server):
-        before = set(workers_of(server.process))
-        clients = at_each_worker(server)
-        victim, survivor = sorted(clients)
-        os.kill(victim, signal.SIGKILL)
-        until(lambda: len(set(workers_of(server.process)) - {victim}) == 2)
-        clients[survivor].write("still here")
-        with server.say("late") as late:
-            clients[survivor].write("welcome")
-            late.hear("welcome")
-        assert len(before & set(workers_of(server.process))) == 1
-        for client in clients.values():
-            client.close()
+    def test_a_worker_that_dies_is_replaced_and_the_others_keep_their_connections(self, server):
+        with guest_at_each(server) as clients:
+            victim, survivor = sorted(clients)
+            os.kill(victim, signal.SIGKILL)
+            replacement, late = guest_at_another(server, victim, survivor)
+            with late:
+                clients[survivor].write("still here")
+                late.hear(f"{clients[survivor].name}: still here")
+            assert workers_of(server.process) == {replacement, survivor}
 
-    def test_a_second_one_on_the_same_ports_is_refused(self, server, redis):
+    def test_a_second_server_on_the_same_ports_is_refused(self, server, redis):
         with Program("--port", str(server.port), "--workers", "2", "--redis", redis.url, doors=0) as second:
             out, err = second.process.communicate(timeout=PATIENCE)
         assert (second.process.returncode, out) == (1, "")
         assert err == f"Port {server.port} on 127.0.0.1 is in use already; choose another with --port.\n"
 
-    def test_on_sigterm_all_say_goodbye_and_end_within_five_seconds(self, server):
-        clients = at_each_worker(server)
-        began = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
-        for client in clients.values():
-            client.hear("-!- The server is going down")
+    def test_on_sigterm_all_say_goodbye_and_nothing_accepts_any_more(self, server):
+        with guest_at_each(server) as clients:
+            server.process.send_signal(signal.SIGTERM)
+            for client in clients.values():
+                client.hear("-!- The server is going down")
         assert server.process.wait(PATIENCE) == 0
-        assert time.monotonic() - began < 5
-        with pytest.raises(OSError):
-            socket.create_connection(("127.0.0.1", server.port), 1)
-        for client in clients.values():
-            client.close()
+        assert "were killed" not in server.process.stderr.read()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", server.port), PATIENCE)

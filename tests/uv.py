@@ -1,4 +1,4 @@
-"""The event loop that the server runs on where the platform has it."""
+"""Runs tests on uvloop, the event loop that the server uses where it is available."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import uvloop
 
 
 class OnUvloop:
-    """The same tests on uvloop; to be named before the test class."""
+    """Mixin that runs the same tests on uvloop. Put it before the test class in the list of base classes."""
 
     def setUp(self):
         self.addCleanup(asyncio.set_event_loop_policy, asyncio.get_event_loop_policy())

@@ -1,4 +1,4 @@
-"""`python -m webchat` is `webchat`."""
+"""`python -m webchat` is the same as `webchat`."""
 
 import sys
 

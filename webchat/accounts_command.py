@@ -1,4 +1,4 @@
-"""`webchat accounts`: makes and changes the accounts file."""
+"""`webchat accounts`: creates and changes the accounts file."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 import click
 import tomlkit
@@ -15,21 +16,27 @@ from webchat.chat.accounts_file import AccountsError
 from webchat.chat.errors import BadName
 from webchat.chat.passwords import BadPassword
 
+Tables = MutableMapping[str, Any]
+"""The accounts' tables, by the name of the account."""
+
 
 class AccountsFile:
-    """The file as text, so that its comments and its order stay when something in it changes."""
+    """The accounts file as a TOML document, so that changes keep its comments and its order."""
 
     def __init__(self, path: Path):
         self.path = path
 
     def title(self, name: str) -> str | None:
-        """How the file writes a name that has an account. Raises AccountsError, BadName."""
+        """Return an account's name as the file spells it; None if it has none. Raises AccountsError, BadName."""
         key = names.parse(name).key
         return next((title for title in _tables(self._document()) if names.key(title) == key), None)
 
     @contextmanager
-    def change(self) -> Iterator[MutableMapping]:
-        """The tables by title, to be changed; the file is replaced at the end, wholly or not. Raises AccountsError."""
+    def change(self) -> Iterator[Tables]:
+        """Change the accounts' tables, which are keyed by name. The file is replaced at the end, in one step.
+
+        Raises AccountsError; the file is unchanged then.
+        """
         document = self._document()
         yield _tables(document)
         text = tomlkit.dumps(document)
@@ -40,14 +47,14 @@ class AccountsFile:
         try:
             return tomlkit.parse(self.path.read_text(encoding="utf-8")) if self.path.exists() else tomlkit.document()
         except (tomlkit.exceptions.ParseError, UnicodeDecodeError) as error:
-            accounts_file.read(self.path)  # says it in its own words
+            accounts_file.read(self.path)  # raises a sentence with the line number
             raise AccountsError(f"{self.path}: {error}.") from error
 
     def _replace(self, text: str) -> None:
-        """For its owner alone: hashes can be guessed at."""
+        """Write the file, readable by its owner only: with the hashes, others could guess passwords offline."""
         target = self.path.resolve()
-        where = {"dir": target.parent, "prefix": f".{target.name}.", "delete": False}
-        with NamedTemporaryFile("w", encoding="utf-8", **where) as new:
+        with NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.",
+                                delete=False) as new:
             try:
                 new.write(text)
                 new.flush()
@@ -58,7 +65,7 @@ class AccountsFile:
                 raise
 
 
-def _tables(document: tomlkit.TOMLDocument) -> MutableMapping:
+def _tables(document: tomlkit.TOMLDocument) -> Tables:
     tables = document.setdefault("accounts", tomlkit.table(is_super_table=True))
     if not isinstance(tables, MutableMapping):
         raise AccountsError("In the accounts file, an account begins with a line like [accounts.Alex].")
@@ -67,7 +74,7 @@ def _tables(document: tomlkit.TOMLDocument) -> MutableMapping:
 
 @contextmanager
 def _sentences(path: Path) -> Iterator[None]:
-    """What goes wrong becomes one sentence and exit status 1."""
+    """Turn expected errors into one sentence and exit status 1."""
     try:
         yield
     except (AccountsError, BadName, BadPassword) as error:
@@ -81,24 +88,24 @@ def _sentences(path: Path) -> Iterator[None]:
               envvar="WEBCHAT_ACCOUNTS", show_default=True, show_envvar=True, help="The accounts file.")
 @click.pass_context
 def main(context: click.Context, path: Path) -> None:
-    """Make and change the accounts file, for `webchat --accounts FILE`.
+    """Create and change the accounts file, for `webchat --accounts FILE`.
 
-    A server that is running reads it again when it gets SIGHUP.
+    A running server reads the file again on SIGHUP.
     """
     context.obj = AccountsFile(path)
     context.with_resource(_sentences(path))
 
 
-PASSWORD = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of the input.")
+PASSWORD_STDIN = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 
 
 @main.command()
 @click.argument("name")
-@click.option("--group", "groups", multiple=True, metavar="GROUP", help="A room to be a member of. Repeatable.")
-@PASSWORD
+@click.option("--group", "groups", multiple=True, metavar="GROUP", help="A group, whose room it may join. Repeatable.")
+@PASSWORD_STDIN
 @click.pass_obj
 def add(file: AccountsFile, name: str, groups: tuple[str, ...], password_stdin: bool) -> None:
-    """Make an account; asks for its password."""
+    """Add an account; asks for its password."""
     if existing := file.title(name):
         raise click.ClickException(f"{existing} has an account already.")
     title = names.parse(name).text
@@ -113,7 +120,7 @@ def add(file: AccountsFile, name: str, groups: tuple[str, ...], password_stdin: 
 
 @main.command()
 @click.argument("name")
-@PASSWORD
+@PASSWORD_STDIN
 @click.pass_obj
 def passwd(file: AccountsFile, name: str, password_stdin: bool) -> None:
     """Change an account's password."""
@@ -121,14 +128,14 @@ def passwd(file: AccountsFile, name: str, password_stdin: bool) -> None:
     hash = passwords.hashed(_password(password_stdin))
     with file.change() as tables:
         tables[title]["hash"] = hash
-    click.echo(f"{title} has another password now.")
+    click.echo(f"{title} has a new password now.")
 
 
 @main.command()
 @click.argument("name")
 @click.pass_obj
 def remove(file: AccountsFile, name: str) -> None:
-    """Remove an account; its name is free then."""
+    """Remove an account; its name is free afterwards."""
     title = _title(file, name)
     with file.change() as tables:
         del tables[title]
@@ -146,11 +153,11 @@ def list_(file: AccountsFile) -> None:
 def _title(file: AccountsFile, name: str) -> str:
     if title := file.title(name):
         return title
-    raise click.ClickException(f"{file.path} has no account of the name {name}.")
+    raise click.ClickException(f"{file.path} has no account named {name}.")
 
 
 def _password(from_stdin: bool) -> str:
-    """The password, never from the command line, where other users of the machine could read it."""
+    """Return the password. It is never an argument, because other users of this machine can see the command line."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     return click.prompt("Password", hide_input=True, confirmation_prompt="The same again")

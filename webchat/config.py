@@ -1,7 +1,7 @@
-"""The settings: the command line, then the `WEBCHAT_*` environment, then a TOML file, then the defaults.
+"""The settings. The command line overrides `WEBCHAT_*` variables, which override a TOML file and the defaults.
 
-A field of `Config` is the whole of a setting: its flag (`--lines-port`), its variable (`WEBCHAT_LINES_PORT`), its line
-in the file (`lines-port = 7007`), its default, its range and its help.
+Each setting is one field of `Config`, which defines its flag (`--lines-port`), its variable (`WEBCHAT_LINES_PORT`), its
+key in the file (`lines-port = 7007`), its default, its range and its help.
 """
 
 import os
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 
 class ConfigError(Exception):
-    """A setting that cannot be used; the text is one sentence for whoever starts the server."""
+    """A setting cannot be used; the text is one sentence for the operator."""
 
 
 def _integer(raw: Any) -> int:
@@ -47,21 +47,21 @@ def _path(raw: Any) -> Path:
 
 
 def _words(raw: Any) -> tuple[str, ...]:
-    """Values given one by one, or in one string with commas between them."""
+    """Return the values of a list, or of one string in which commas separate them."""
     words = raw.split(",") if isinstance(raw, str) else map(_text, raw)
     return tuple(word.strip() for word in words if word.strip())
 
 
 def _origin(raw: str) -> str:
-    """An origin as a browser serialises it: lower case, without the scheme's own port (RFC 6454, 6.1)."""
+    """Return an origin as browsers send it: in lower case, without the scheme's default port (RFC 6454, 6.1)."""
     if raw == "*":
         return raw
     parts = urlsplit(raw.lower())
-    own_port = {"http": 80, "https": 443}[parts.scheme]
+    default_port = {"http": 80, "https": 443}[parts.scheme]
     if not parts.hostname or "@" in parts.netloc or parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, own_port) else "")
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, default_port) else "")
 
 
 def _networks(raw: Any) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -69,7 +69,10 @@ def _networks(raw: Any) -> tuple[IPv4Network | IPv6Network, ...]:
 
 
 class Kind(NamedTuple):
-    """What a setting's value is: in words, in the help, and as the function that reads it or raises ValueError."""
+    """A type of values: its name in error messages and in the help, and the function that parses it.
+
+    `parse` raises ValueError, KeyError or TypeError for a value that is not of this kind.
+    """
 
     noun: str
     metavar: str
@@ -79,14 +82,13 @@ class Kind(NamedTuple):
 INTEGER = Kind("a whole number", "N", _integer)
 NUMBER = Kind("a number", "N", _number)
 SWITCH = Kind("true or false", "", _switch)
-TEXT = Kind("text", "TEXT", _text)
+STRING = Kind("text", "TEXT", _text)
 URL = Kind("a URL", "URL", _text)
 FILE = Kind("a file's path", "FILE", _path)
 ORIGINS = Kind("an origin such as https://chat.example", "ORIGIN", lambda raw: tuple(map(_origin, _words(raw))))
 NETWORKS = Kind("an IP address or network such as 10.0.0.0/8", "NETWORK", _networks)
 
 REPEATABLE = (ORIGINS, NETWORKS)
-PORTS = {"at_least": 0, "at_most": 65535}
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -94,33 +96,38 @@ def _setting(default: Any, kind: Kind, help: str, *, secret: bool = False, **lim
     return field(default=default, repr=not secret, metadata={"kind": kind, "help": help} | limits)
 
 
+def _port(default: int, help: str) -> Any:
+    return _setting(default, INTEGER, help, at_least=0, at_most=65535)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Everything that can be set, checked. Raises ConfigError."""
+    """All settings, with values that have been checked. Raises ConfigError."""
 
-    host: str = _setting("127.0.0.1", TEXT, "Address to listen on.")
-    port: int = _setting(8000, INTEGER, "Port of the page, Socket.IO and WebSocket; 0 takes any free one.", **PORTS)
-    lines_port: int = _setting(7007, INTEGER, "Port for telnet, nc and other line clients; 0 turns it off.", **PORTS)
-    braces_port: int = _setting(33002, INTEGER, "Port for the {HEADER}body protocol; 0 turns it off.", **PORTS)
+    host: str = _setting("127.0.0.1", STRING, "Address to listen on.")
+    port: int = _port(8000, "Port of the page, Socket.IO and WebSocket; 0 takes any free one.")
+    lines_port: int = _port(7007, "Port for telnet, nc and other line clients; 0 turns it off.")
+    braces_port: int = _port(33002, "Port for the {HEADER}body protocol; 0 turns it off.")
     accounts: Path | None = _setting(
         None, FILE, "Accounts file, made by `webchat accounts`; it replaces the demo accounts.")
     demo_accounts: bool = _setting(False, SWITCH, "Keep the demo accounts on an address that is not loopback.")
     history: int = _setting(10, INTEGER, "Messages kept of each room, in memory.", at_least=0, at_most=1000)
-    message_rate: float = _setting(100.0, NUMBER, "Messages a second and user; 0 is no limit.", at_least=0, at_most=1e6)
-    max_connections: int = _setting(20_000, INTEGER, "Connections at once; more are refused.",
+    message_rate: float = _setting(100.0, NUMBER, "Messages per second and user; 0 means no limit.",
+                                   at_least=0, at_most=1e6)
+    max_connections: int = _setting(20_000, INTEGER, "Most connections at the same time; more are refused.",
                                     at_least=1, at_most=1_000_000)
-    allow_origin: tuple[str, ...] = _setting((), ORIGINS, "Let pages of another origin connect, too (* for any).")
+    allow_origin: tuple[str, ...] = _setting((), ORIGINS, "Allow pages of this origin to connect, too; * allows any.")
     trusted_proxy: tuple[IPv4Network | IPv6Network, ...] = _setting(
-        (), NETWORKS, "Believe the X-Forwarded-For of this proxy.")
+        (), NETWORKS, "Trust the X-Forwarded-For header from this proxy.")
     tls_cert: Path | None = _setting(None, FILE, "Certificate chain (PEM): serve HTTPS.")
     tls_key: Path | None = _setting(None, FILE, "The certificate's private key (PEM).")
     metrics_token: str | None = _setting(
-        None, TEXT, "Bearer token that opens /metrics; without one only loopback may read it.", secret=True)
-    redis: str | None = _setting(None, URL, "Share one chat among several servers, through this Redis.", secret=True)
-    redis_key: str | None = _setting(None, TEXT, "Key that signs what servers tell each other.", secret=True)
-    workers: int = _setting(1, INTEGER, "Processes that share the ports; more than one need --redis.",
+        None, STRING, "Bearer token for /metrics; without one, only this machine may read it.", secret=True)
+    redis: str | None = _setting(None, URL, "Join several servers into one chat through this Redis.", secret=True)
+    redis_key: str | None = _setting(None, STRING, "Key that signs the messages between servers.", secret=True)
+    workers: int = _setting(1, INTEGER, "Processes that share the ports; more than one needs --redis.",
                             at_least=1, at_most=256)
-    log_level: str = _setting("info", TEXT, f"One of {', '.join(LOG_LEVELS)}.", choices=LOG_LEVELS)
+    log_level: str = _setting("info", STRING, f"One of {', '.join(LOG_LEVELS)}.", choices=LOG_LEVELS)
 
     def __post_init__(self) -> None:
         for problem in _problems(self):
@@ -128,12 +135,12 @@ class Config:
 
     @property
     def has_demo_accounts(self) -> bool:
-        """Whether the built-in accounts, whose passwords everybody knows, may be used."""
+        """Whether the demo accounts, whose passwords are public, can log in."""
         return self.accounts is None and (self.demo_accounts or is_loopback(self.host))
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Sentences that whoever starts the server should read."""
+        """Sentences that the operator should read when the server starts."""
         if self.accounts or self.has_demo_accounts:
             return ()
         return (f"The demo accounts are off, because {self.host or 'every address'} is not loopback; "
@@ -141,7 +148,7 @@ class Config:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can connect to a server that listens on `host`."""
+    """Return whether a server that listens on `host` can be reached from this machine only."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -150,20 +157,20 @@ def is_loopback(host: str) -> bool:
 
 
 def flag(name: str) -> str:
-    """A setting's flag: `lines_port` → `--lines-port`."""
+    """Return a setting's flag: `lines_port` → `--lines-port`."""
     return "--" + name.replace("_", "-")
 
 
 def variable(name: str) -> str:
-    """A setting's environment variable: `lines_port` → `WEBCHAT_LINES_PORT`."""
+    """Return a setting's environment variable: `lines_port` → `WEBCHAT_LINES_PORT`."""
     return f"WEBCHAT_{name.upper()}"
 
 
 def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, file: Path | None = None) -> Config:
-    """The settings from all their sources, each overruling the next: flags, environment, file, defaults.
+    """Return the settings from all sources; each overrides the next: flags, environment, file, defaults.
 
-    `flags` maps a field's name to the raw value on the command line; None and an empty tuple mean that it was not
-    given. An empty variable counts as not set. Raises ConfigError, naming where the bad value stands.
+    `flags` maps a field's name to its text on the command line; None and an empty tuple mean that the flag was not
+    given. An empty variable counts as not set. Raises ConfigError, with the source of the bad value.
     """
     file = file or (Path(environ["WEBCHAT_CONFIG"]) if environ.get("WEBCHAT_CONFIG") else None)
     in_file = _read(file) if file else {}
@@ -178,7 +185,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, file
     return Config(**values)
 
 
-def _parse(setting: Field, where: str, raw: Any) -> Any:
+def _parse(setting: Field[Any], where: str, raw: Any) -> Any:
     kind = setting.metadata["kind"]
     try:
         return kind.parse(raw)
@@ -188,7 +195,7 @@ def _parse(setting: Field, where: str, raw: Any) -> Any:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """The file's settings by field name; the paths in it are relative to its own folder."""
+    """Return the file's settings by field name. Paths in the file are relative to its folder."""
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -208,7 +215,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _problems(config: Config) -> Iterator[str]:
-    """What is wrong with the values, worst first."""
+    """Yield a sentence for each value that is not allowed."""
     for each in fields(config):
         yield from _out_of_limits(flag(each.name), getattr(config, each.name), each.metadata)
     ports = [port for port in (config.port, config.lines_port, config.braces_port) if port]

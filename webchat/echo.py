@@ -1,8 +1,8 @@
-"""The echo server: every line goes back to its sender, and nothing else happens (RFC 862).
+"""The echo server: sends everything back to its sender (RFC 862). A first exercise for line clients.
 
     python -m webchat.echo [--host HOST] [--port PORT]
 
-Bytes go back as they came, so that it also serves those who send no newline, or no text.
+It returns bytes as they arrive and does not wait for newlines, so it also serves clients that send none.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import logging
 import signal
 import sys
 from contextlib import suppress
+from typing import Any
 
 import click
 from tornado.iostream import IOStream, StreamClosedError
@@ -18,21 +19,21 @@ from tornado.tcpserver import TCPServer
 
 from webchat.net.accept import PatientAccept
 
-CHUNK = 64 * 1024
-"""Bytes read at once; the next are read when these have been taken, so that nobody can fill the memory."""
+ECHO_CHUNK = 64 * 1024
+"""Bytes read at once. They are written before the next are read, so that no client can fill the memory."""
 
 
 class EchoServer(PatientAccept, TCPServer):
-    """Sends back what it is sent."""
+    """Sends back whatever it receives."""
 
-    async def handle_stream(self, stream: IOStream, address: tuple) -> None:
+    async def handle_stream(self, stream: IOStream, address: Any) -> None:
         with suppress(StreamClosedError):
             while True:
-                await stream.write(await stream.read_bytes(CHUNK, partial=True))
+                await stream.write(await stream.read_bytes(ECHO_CHUNK, partial=True))
 
 
 async def serve(host: str, port: int) -> None:
-    """Echo until SIGINT or SIGTERM. Raises OSError when the port cannot be had."""
+    """Run the server until SIGINT or SIGTERM. Raises OSError if the port cannot be opened."""
     sockets = bind_sockets(port, host)
     server = EchoServer()
     server.add_sockets(sockets)

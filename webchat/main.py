@@ -1,4 +1,4 @@
-"""The command line: `webchat` starts the server; `webchat chat`, `desktop` and `accounts` are the other programs."""
+"""The command line: `webchat` starts the server; `webchat chat`, `desktop` and `accounts` start other programs."""
 
 import sys
 from collections.abc import Sequence
@@ -14,14 +14,17 @@ from webchat.config import FILE, REPEATABLE, SWITCH, Config, ConfigError, flag, 
 
 
 class Program(click.Command):
-    """A subcommand that lives in a module of its own, imported when it is called and given all its arguments."""
+    """A subcommand that is the click command `main` of another module.
+
+    The module is imported only when the subcommand is called. It parses all its arguments itself.
+    """
 
     def __init__(self, name: str, module: str, help: str):
         super().__init__(name, help=help)
         self._module = module
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Nothing: `--help`, too, is the program's own."""
+        """Keep all arguments, `--help` included, for the program itself."""
         ctx.args = list(args)
         return []
 
@@ -37,9 +40,9 @@ class Program(click.Command):
 
 
 class ServerFirst(click.Group):
-    """A group whose bare flags are the server's: `webchat --port 80` means `webchat serve --port 80`.
+    """A group whose default command is `serve`: `webchat --port 80` means `webchat serve --port 80`.
 
-    So the server's flags, and their variables, never get in the way of another command's.
+    The server's flags belong to `serve` and not to the group, so they cannot clash with those of other commands.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -48,7 +51,7 @@ class ServerFirst(click.Group):
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The server's flags stand in the help of `webchat` itself, too."""
+        """Show the server's flags in the help of `webchat` itself, too."""
         with formatter.section("Server"):
             formatter.write_dl([record for param in serve.params if (record := param.get_help_record(ctx))])
         super().format_options(ctx, formatter)
@@ -59,14 +62,14 @@ class ServerFirst(click.Group):
 def cli() -> None:
     """One chat, every client, nothing stored.
 
-    Without a command, start the server and print a line for each open door. Every flag of the server can also be set
-    as WEBCHAT_… in the environment (WEBCHAT_LINES_PORT) and in the file given with --config (lines-port = 7007);
-    secrets are better kept there, where other users of the machine do not see them.
+    Without a command, start the server and print a line for each open port. Every flag of the server can also be set
+    in the environment (WEBCHAT_LINES_PORT) and in the file given with --config (lines-port = 7007). Use one of these
+    for secrets: other users of this machine can see the command line.
     """
 
 
-def _option(setting: Field) -> click.Option:
-    """A setting as a flag; the values stay text, because `config.load` reads them like those of the other sources."""
+def _option(setting: Field[Any]) -> click.Option:
+    """Return the flag for a setting. Its value stays text: `config.load` parses the values of all sources alike."""
     kind, default = setting.metadata["kind"], setting.default
     shown = f" [{default}]" if default not in (None, False, ()) else ""
     names, help = [flag(setting.name), setting.name], setting.metadata["help"] + shown
@@ -81,7 +84,7 @@ def _option(setting: Field) -> click.Option:
 @click.option("--config", type=click.Path(path_type=Path), metavar=FILE.metavar,
               help=f"Read settings from this TOML file, too. Also {variable('config')}.")
 def serve(config: Path | None, **flags: Any) -> int:
-    """Start the server: the same as no command."""
+    """Start the server; the default command."""
     settings = load(flags, file=config)
     for notice in settings.notices:
         click.echo(notice, err=True)
@@ -92,7 +95,7 @@ def serve(config: Path | None, **flags: Any) -> int:
 
 cli.add_command(Program("chat", "webchat.clients.terminal.main", "Chat in this terminal."))
 cli.add_command(Program("desktop", "webchat.clients.desktop.main", "Chat in a window (needs PyQt5)."))
-cli.add_command(Program("accounts", "webchat.accounts_command", "Make and change the accounts file."))
+cli.add_command(Program("accounts", "webchat.accounts_command", "Create and change the accounts file."))
 
 
 def main(args: Sequence[str] | None = None) -> int:

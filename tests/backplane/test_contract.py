@@ -148,6 +148,14 @@ async def test_a_room_that_no_other_node_knows_stays_as_it_is(backplane):
 
 
 @on_loop
+async def test_a_room_that_nobody_has_entered_may_be_reported_empty(backplane):
+    async with backplane() as plane:
+        here = room()
+        plane.occupants(here)
+        assert here.members() == ()
+
+
+@on_loop
 async def test_health_has_a_status_and_the_kind_of_backplane(backplane):
     async with backplane() as plane:
         await until(lambda: plane.health()["status"] == "ok")

@@ -1,6 +1,7 @@
 """What an operator relies on: what Redis holds, the rights that a node needs, and Redis Cluster."""
 
 import shlex
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,12 @@ async def member(node: Node, name: str):
     session = await node.login(name, "password")
     await node.do(session, Join(ROOM))
     return session
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def keys(redis) -> list[bytes]:
@@ -75,7 +82,8 @@ async def test_the_settings_in_the_docs_are_valid_and_allow_all_that_a_node_does
 
 @on_loop
 async def test_in_a_cluster_each_command_touches_one_slot(tmp_path):
-    cluster = RedisServer("--cluster-enabled", "yes", "--cluster-config-file", str(tmp_path / "nodes.conf"))
+    cluster = RedisServer("--cluster-enabled", "yes", "--cluster-config-file", str(tmp_path / "nodes.conf"),
+                          "--cluster-port", str(free_port()))
     try:
         cluster.start()
         cluster.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383")

@@ -229,6 +229,21 @@ async def test_a_node_that_reconnects_learns_what_it_has_missed_before_the_next_
 
 
 @on_loop
+async def test_a_node_that_reconnects_learns_who_has_left_its_rooms_on_other_nodes():
+    async with (redis_with(Cut) as redis, Node(redis.server.url, timing=RECONNECTING) as one,
+                Node(redis.url, timing=RECONNECTING) as two):
+        alex, sue = await one.login("Alex", "password"), await two.login("Sue", "password")
+        for node, session in ((one, alex), (two, sue)):
+            await node.do(session, Join(ROOM))
+        assert set(two.hub.rooms[ROOM].members()) == {"Alex*", "Sue*"}
+        redis.begin()
+        await until(lambda: not two.is_well)
+        await one.do(alex, Part(ROOM))
+        redis.end()
+        await until(lambda: two.hub.rooms[ROOM].members() == ("Sue*",))
+
+
+@on_loop
 async def test_a_node_that_reconnects_corrects_what_others_have_missed_about_its_members():
     async with (redis_with(Outage) as redis, proxied(redis.server) as proxy,
                 Node(redis.url, timing=RECONNECTING) as one, Node(proxy.url, timing=RECONNECTING) as two):

@@ -175,6 +175,19 @@ async def test_a_join_that_is_given_up_does_not_end_one_that_goes_on(redis):
 
 
 @on_loop
+async def test_a_room_that_could_not_be_read_is_read_again_with_the_next_join(redis):
+    async with Node(redis.url) as one, Node(redis.url) as two:
+        alex, _ = await member(one, "Alex")
+        await one.say(alex, "hello", ROOM)
+        await until(lambda: redis.call("ZCARD", HISTORY) == b":1\r\n")
+        redis.call("RENAME", HISTORY, "elsewhere")
+        redis.call("SET", HISTORY, "not a history")
+        assert (await member(two, "Sue"))[1].history == ()
+        redis.call("RENAME", "elsewhere", HISTORY)
+        assert [message.text for message in (await member(two, "Sandy"))[1].history] == ["hello"]
+
+
+@on_loop
 async def test_a_person_who_joins_while_others_talk_gets_every_message_once(redis):
     async with Node(redis.url) as one, Node(redis.url) as two:
         (alex, _), sue = await member(one, "Alex"), await two.login("Sue", "password")

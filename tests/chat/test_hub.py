@@ -4,7 +4,8 @@ import gc
 
 import pytest
 
-from tests.chat.fakes import Chat, Outlet, WatchedBackplane
+from tests.chat.fakes import Chat, Outlet, WatchedBackplane, immediately
+from webchat.chat.accounts import Accounts
 from webchat.chat.errors import Empty, LoginRequired, NoSuchUser, NotAMember, NotInRoom, SlowDown, TooLong
 from webchat.chat.events import ChatMessage, Join, Login, Notice, Part, Presence, Rename, Say, Tell, Type, Typing
 from webchat.chat.hub import EVERYONE, room_channel, user_channel
@@ -312,7 +313,7 @@ class TestRooms:
 
     def test_a_member_whose_account_was_changed_can_no_longer_join(self, chat):
         alex = chat.login("Alex", "password")
-        chat.hub.accounts = type(chat.hub.accounts)((), run=None)
+        chat.hub.accounts = Accounts((), run=immediately)
         with pytest.raises(NotAMember):
             chat.do(alex, Join(ROOM))
 

@@ -52,7 +52,7 @@ class PagesCase(AsyncHTTPTestCase):
         return Application(rules, default_handler_class=pages.NotFound, log_function=lambda handler: None)
 
     def ask(self, path, *, gzip=False, method="GET", **headers):
-        """A plain request: no redirects followed, no coding undone."""
+        """Send a request without following redirects or decoding the body."""
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         if gzip:
             headers["Accept-Encoding"] = "gzip"
@@ -64,40 +64,40 @@ class PagesCase(AsyncHTTPTestCase):
 
 
 class EntryTest(PagesCase):
-    def test_the_root_and_the_bare_folder_lead_to_the_page(self):
+    def test_the_root_and_the_folder_redirect_to_the_page(self):
         for path in ("/", "/chat", "/chat/"):
             answer = self.ask(path)
             assert (answer.code, answer.headers["Location"]) == (302, "/chat/index.html"), path
 
-    def test_the_icon_is_where_browsers_look_for_it_unasked(self):
+    def test_the_icon_is_at_the_address_that_browsers_request_by_default(self):
         answer = self.ask("/favicon.ico")
         assert (answer.code, answer.headers["Location"]) == (302, "/chat/favicon.svg")
         assert (pages.find_static_root() / "chat/favicon.svg").exists()
 
-    def test_the_page_is_html_in_utf_8_and_asked_about_each_time(self):
+    def test_the_page_is_html_in_utf_8_and_is_revalidated_each_time(self):
         answer = self.ask("/chat/index.html")
         assert answer.code == 200
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
         assert answer.headers["Cache-Control"] == "no-cache"
 
-    def test_links_to_our_own_files_carry_the_version_and_others_stay(self):
+    def test_links_to_the_pages_own_files_contain_the_version_and_other_links_do_not(self):
         body, version = self.ask("/chat/index.html").body.decode(), self.version()
         assert f'src="{version}/js/main.js"' in body and f'src="{version}/logo.png"' in body
         assert 'href="https://elsewhere.example/"' in body and 'href="#top"' in body
 
 
 class CachingTest(PagesCase):
-    def test_a_versioned_file_is_kept_for_good(self):
+    def test_a_versioned_file_is_cached_forever(self):
         answer = self.ask(f"/chat/{self.version()}/js/main.js")
         assert answer.code == 200
         assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
 
-    def test_the_same_file_without_its_version_is_asked_about_each_time(self):
+    def test_the_same_file_without_a_version_is_revalidated_each_time(self):
         answer = self.ask("/chat/style.css")
         assert (answer.body, answer.headers["Cache-Control"]) == (STYLE, "no-cache")
 
-    def test_another_servers_version_gets_the_current_file_and_it_is_not_kept(self):
+    def test_an_unknown_version_gets_the_current_file_without_caching(self):
         answer = self.ask("/chat/0123456789abcdef/style.css")
         assert (answer.body, answer.headers["Cache-Control"]) == (STYLE, "no-cache")
 
@@ -125,44 +125,44 @@ class CachingTest(PagesCase):
 
 
 class CompressionTest(PagesCase):
-    def test_who_reads_gzip_gets_it_with_an_etag_of_its_own(self):
+    def test_clients_that_accept_gzip_get_it_with_a_different_etag(self):
         plain, packed = self.ask("/chat/style.css"), self.ask("/chat/style.css", gzip=True)
         assert packed.headers["Content-Encoding"] == "gzip"
         assert gzip.decompress(packed.body) == plain.body == STYLE
         assert packed.headers["Etag"] != plain.headers["Etag"]
         assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
 
-    def test_the_weights_of_accept_encoding_are_honoured(self):
+    def test_the_weights_of_accept_encoding_are_respected(self):
         for accepted, coding in {"br, gzip;q=0.5": "gzip", "*": "gzip", "gzip;q=0": None, "gzip; q=0.000, *": None,
                                  "br": None, "identity": None}.items():
             answer = self.ask("/chat/style.css", Accept_Encoding=accepted)
             assert answer.headers.get("Content-Encoding") == coding, accepted
 
-    def test_what_does_not_shrink_is_sent_as_it_is(self):
+    def test_a_file_that_gzip_does_not_shrink_is_sent_uncompressed(self):
         answer = self.ask("/chat/logo.png", gzip=True)
         assert answer.body == PIXEL and "Content-Encoding" not in answer.headers
 
 
-class StrangersTest(PagesCase):
-    def test_nothing_outside_the_page_can_be_reached(self):
+class RefusalTest(PagesCase):
+    def test_only_files_of_the_page_can_be_read(self):
         for path in ("/chat/../private.txt", "/chat/..%2fprivate.txt", "/chat/%2e%2e/private.txt", "/chat//etc/passwd",
                      "/chat/js/.draft", "/chat/js", "/chat/js/", "/private.txt", "/chat/index.html/", "/chat/%00"):
             assert self.ask(path).code == 404, path
 
-    def test_other_methods_are_answered_by_405_and_what_is_allowed(self):
+    def test_other_methods_get_405_with_the_allowed_ones(self):
         for path in ("/", "/chat/index.html", "/healthz", "/metrics"):
             for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
                 answer = self.ask(path, method=method)
                 assert (answer.code, answer.headers["Allow"]) == (405, "GET, HEAD"), (method, path)
 
-    def test_head_gives_the_headers_of_get_alone(self):
+    def test_head_returns_the_headers_of_get_without_the_body(self):
         for path in ("/chat/index.html", "/healthz"):
             head, get = self.ask(path, method="HEAD"), self.ask(path)
             assert (head.code, head.body) == (200, b"")
             assert head.headers["Content-Length"] == str(len(get.body))
             assert head.headers.get("Etag") == get.headers.get("Etag")
 
-    def test_every_answer_carries_the_security_headers_and_no_banner(self):
+    def test_every_answer_has_the_security_headers_and_does_not_name_the_server_software(self):
         for path, method in (("/", "GET"), ("/chat/index.html", "GET"), ("/chat/style.css", "HEAD"), ("/none", "GET"),
                              ("/chat/none", "GET"), ("/healthz", "POST"), ("/metrics", "GET")):
             headers = self.ask(path, method=method).headers
@@ -181,13 +181,13 @@ class StrangersTest(PagesCase):
 
 
 class HealthTest(PagesCase):
-    def test_health_is_json_that_nobody_keeps(self):
+    def test_health_is_json_and_is_not_cached(self):
         answer = self.ask("/healthz")
         assert json.loads(answer.body) == {"status": "ok", "users": 3}
         assert answer.headers["Content-Type"] == "application/json"
         assert answer.headers["Cache-Control"] == "no-store"
 
-    def test_a_degraded_server_stays_in_the_load_balancer(self):
+    def test_a_degraded_server_still_answers_with_200_for_load_balancers(self):
         self.health = {"status": "degraded"}
         answer = self.ask("/healthz")
         assert (answer.code, json.loads(answer.body)["status"]) == (200, "degraded")
@@ -205,19 +205,19 @@ class MetricsTest(PagesCase):
         assert "webchat_users 7.0" in lines
         assert "# TYPE webchat_users gauge" in lines
 
-    def test_what_was_never_counted_is_not_shown(self):
+    def test_values_that_were_never_counted_are_not_shown(self):
         assert b"webchat_refusals" not in self.ask("/metrics").body
 
-    def test_a_mapping_that_somebody_else_counts_in_is_shown(self):
+    def test_counts_of_another_component_are_shown(self):
         self.metrics.refusals = refused = {}
         refused["slow-down"] = 4
         assert b'webchat_refusals_total{code="slow-down"} 4.0\n' in self.ask("/metrics").body
 
-    def test_two_servers_in_one_process_count_apart(self):
+    def test_two_servers_in_one_process_count_separately(self):
         self.metrics.messages["room"] += 1
         assert Metrics().messages["room"] == 0
 
-    def test_what_an_unknown_proxy_forwards_is_refused(self):
+    def test_requests_that_an_unknown_proxy_forwards_are_refused(self):
         for header in ("X-Forwarded-For", "X-Real-IP", "Forwarded"):
             assert self.ask("/metrics", **{header: "127.0.0.1"}).code == 403, header
 
@@ -236,7 +236,7 @@ class MetricsTokenTest(PagesCase):
     def options(self):
         return {"metrics_token": "kä5e"}
 
-    def test_only_the_token_opens_them(self):
+    def test_only_the_right_token_is_accepted(self):
         right = "kä5e".encode().decode("latin-1")
         for given, code in {f"Bearer {right}": 200, f"bearer  {right}": 200, "Bearer other": 403, f"Basic {right}": 403,
                             "Bearer": 403, "": 403}.items():
@@ -244,6 +244,6 @@ class MetricsTokenTest(PagesCase):
         assert self.ask("/metrics").code == 403
 
 
-def test_a_missing_page_is_said_at_the_start(tmp_path):
+def test_a_missing_page_is_reported_when_the_server_starts(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"The page is missing: there is no .*index\.html"):
         assets.load(tmp_path)

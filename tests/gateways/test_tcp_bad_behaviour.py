@@ -4,6 +4,7 @@ import asyncio
 import gc
 import socket
 from collections import Counter
+from itertools import count
 
 from tornado.iostream import StreamClosedError
 from tornado.testing import ExpectLog, gen_test
@@ -14,6 +15,7 @@ from webchat.chat.errors import NameTaken, SlowDown
 from webchat.chat.events import ChatMessage, Login
 from webchat.codecs.lines import LINE_LIMIT
 from webchat.net.accept import KEEPALIVE
+from webchat.net.outbox import Outbox
 
 
 class Lines:
@@ -64,10 +66,15 @@ class Reading:
         return peer.until(self.refusal.format(sentence=sentence))
 
     async def server_has_read(self, peer, name):
-        """Wait until the server has read everything that any peer has sent so far; `peer` has logged in as `name`."""
+        """Wait until the server has read everything that any peer has sent so far.
+
+        `peer` has logged in as `name`; return what it has received.
+        """
+        received = ""
         for text in ("one", "two"):
             peer.send(self.private.format(name=name, text=text))
-            await peer.until(self.privately_said.format(name=name, text=text))
+            received += await peer.until(self.privately_said.format(name=name, text=text))
+        return received
 
 
 class TurnCounter:
@@ -109,11 +116,8 @@ class Behaviour(Reading):
         for _ in range(64):
             hugo.send("x" * LINE_LIMIT)
         hugo.send("\n" + self.saying("still here"))
-        assert (await self.hear(ada, "Hugo", "still here")).count("x") == 0
-        hugo.send(self.saying(""))
-        hugo.send(self.saying("again"))
-        await self.hear(ada, "Hugo", "again")
-        assert hugo.received.count(b"too long") <= 1
+        assert "x" not in await self.hear(ada, "Hugo", "still here")
+        assert (await self.server_has_read(hugo, "Hugo")).count("too long, and has not been said.") == 1
 
     @gen_test
     async def test_bytes_that_come_one_by_one_make_the_same_messages(self):
@@ -153,6 +157,16 @@ class Behaviour(Reading):
         assert first not in timers.pending_for(60)
         second.expire()
         await self.refused(peer, "No name was given in time.")
+
+    @gen_test
+    async def test_a_connection_that_ends_leaves_no_timer_behind(self):
+        _, peer, timers = await self.stranger()
+        assert timers.pending
+        ending = [connection.task for connection in self.doors[0].connections]
+        for each in self.peers:
+            each.close()
+        await asyncio.wait(ending)
+        assert not timers.pending
 
     @gen_test
     async def test_somebody_who_has_logged_in_has_time_without_limit(self):
@@ -342,39 +356,40 @@ class SlowReaders(Reading):
     """A peer that stops reading is closed, and nobody else."""
 
     limit = 64 * 1024
-    patience = 0.3
 
     async def flood(self, text, sender, reader, until):
-        """Say it until something happens, and return how often. The reader reads it each time."""
-        count = 0
-        while not until():
-            sender.send(self.saying(f"{text} {count}"))
-            await reader.until(f": {text} {count}\n")
-            count += 1
-        return count
+        """Say something until something happens; the reader reads it each time."""
+        for number in count():
+            if until():
+                return
+            sender.send(self.saying(f"{text} {number}"))
+            await reader.until(f": {text} {number}\n")
 
     @gen_test
     async def test_a_peer_is_closed_when_too_many_bytes_wait_for_it(self):
         port = self.open_it()
         ada, hugo = await self.enter(port, "ada"), await self.enter(port, "Hugo")
         stalled = await self.enter(port, "stalled")
-        self.outbox.patience = 60
         stalled.stop_reading()
-        count = await self.flood("x" * 4000, hugo, ada, lambda: len(self.hub.people) == 2)
-        assert count > 0
+        await self.flood("x" * 4000, hugo, ada, lambda: len(self.hub.people) == 2)
         await ada.until(self.left.format(name="stalled"))
         hugo.send(self.saying("still here"))
         await self.hear(ada, "Hugo", "still here")
 
     @gen_test
     async def test_a_peer_is_closed_when_it_takes_nothing_for_too_long(self):
+        timers = Timers()
+        self.outbox = Outbox(limit=1 << 30, patience=10, call_later=timers.call_later)
         port = self.open_it()
         ada, hugo = await self.enter(port, "ada"), await self.enter(port, "Hugo")
         stalled = await self.enter(port, "stalled")
-        self.outbox.limit = 1 << 30
         stalled.stop_reading()
-        await self.flood("x" * 4000, hugo, ada, lambda: len(self.hub.people) == 2)
+        await self.flood("x" * 4000, hugo, ada, lambda: timers.pending_for(10))
+        [overdue] = timers.pending_for(10)
+        overdue.expire()
         await ada.until(self.left.format(name="stalled"))
+        hugo.send(self.saying("still here"))
+        await self.hear(ada, "Hugo", "still here")
 
 
 class LinesDoor(Lines, Behaviour, DoorTest):

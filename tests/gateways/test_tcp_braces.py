@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tornado.iostream import StreamClosedError
 from tornado.testing import gen_test
 
 from tests.gateways.doors import DoorTest, Timers
@@ -113,6 +114,56 @@ class WithNewlines(DoorTest):
         hugo.send("{REGISTER}Zoë\n")
         await hugo.until("{Zoë}Welcome, Zoë!\n{CLIENTS}ada|Zoë\n")
         await ada.until("{ALL}Hugo has left the chat.\n{ALL}Zoë has joined the chat!\n{CLIENTS}ada|Zoë\n")
+
+
+class RecordingStream:
+    """Stands in for a connection's stream, and its socket: gives one segment, and keeps what is written."""
+
+    def __init__(self, segment):
+        self.socket = self
+        self.writes = []
+        self._segments = [segment]
+        self._reading = None
+
+    def send(self, data):
+        self.writes.append(data)
+        return len(data)
+
+    def read_bytes(self, *args, **kwargs):
+        self._reading = asyncio.get_running_loop().create_future()
+        if self._segments:
+            self._reading.set_result(self._segments.pop())
+        return self._reading
+
+    def closed(self):
+        return self._reading is not None and self._reading.done()
+
+    def close(self):
+        if not self.closed():
+            self._reading.set_exception(StreamClosedError())
+
+
+class Writes(DoorTest):
+    async def writes(self, segment, **settings):
+        """What the server writes to a connection that sends this segment, until it has nothing more to read."""
+        self.open_braces(**settings)
+        stream = RecordingStream(segment)
+        serving = asyncio.ensure_future(self.doors[0].handle_stream(stream, ("127.0.0.1", 1)))
+        while stream.closed() or len(stream.writes) < 2:
+            await asyncio.sleep(0)
+        stream.close()
+        await serving
+        return stream.writes
+
+    @gen_test
+    async def test_the_list_is_a_write_of_its_own_after_the_welcome(self):
+        welcome, clients, *_ = await self.writes(b"{REGISTER}Hugo\n")
+        assert (welcome, clients) == (b"{Hugo}Welcome, Hugo!\n", b"{CLIENTS}Hugo\n")
+
+    @gen_test
+    async def test_without_newlines_even_without_a_gap_the_list_is_a_write_of_its_own(self):
+        welcome, clients, *_ = await self.writes(b"{REGISTER}Hugo{CLIENTS}", gap=0)
+        assert (welcome, clients) == (b"{Hugo}Welcome, Hugo!", b"{CLIENTS}Hugo")
 
 
 class WithoutNewlines(DoorTest):
@@ -226,6 +277,21 @@ class WithoutNewlines(DoorTest):
         await ada.until("{ALL}Hugo: Zoë\n")
 
     @gen_test
+    async def test_a_connection_that_ends_leaves_no_timer_behind(self):
+        ada = await self.bracer(self.port, "ada")
+        hugo = await self.connect(self.port)
+        hugo.send("{REGISTER}Hugo")
+        await hugo.until("{Hugo}Welcome, Hugo!")
+        self.end_gap()  # the list is written, and has to be checked later
+        await hugo.until("{CLIENTS}ada|Hugo")
+        assert self.timers.pending_for(FRAME_GAP)
+        ending = [connection.task for connection in self.doors[0].connections]
+        hugo.reset()
+        ada.reset()
+        await asyncio.wait(ending)
+        assert not self.timers.pending
+
+    @gen_test
     async def test_a_blank_segment_ends_the_connection(self):
         ada, hugo = await self.bracer(self.port, "ada"), await self.bare("Hugo")
         await ada.until("{ALL}Hugo has joined the chat!\n")
@@ -315,12 +381,17 @@ class TestPacer:
         self.end_gap(timers)
         assert timers.pending_for(FRAME_GAP * MAX_AT_FULL_GAP / (2 * MAX_AT_FULL_GAP))
 
-    def test_more_bytes_than_the_limit_are_dropped_and_reported(self, pacer, timers, written, overflows):
+    def test_more_bytes_than_the_limit_are_reported_once_and_nothing_more_is_written(
+            self, pacer, timers, written, overflows):
         for _ in range(11):
             pacer.send(b"x" * 100)
         assert written == [b"x" * 100]
         assert overflows == []
         pacer.send(b"x")
+        pacer.send(b"x")
+        pacer.send(b"x" * 1000)
+        pacer.send_roster()
+        assert written == [b"x" * 100]
         assert overflows == ["more than 1000 bytes are waiting for their turn"]
         assert not timers.pending_for(FRAME_GAP)
 

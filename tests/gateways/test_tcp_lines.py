@@ -89,6 +89,13 @@ class Talking(DoorTest):
             assert await ada.until("\n") == f"Hugo: {text}\n"
 
     @gen_test
+    async def test_blank_lines_are_ignored(self):
+        hugo, ada = await self.two()
+        hugo.send("\n  \nHugo: \nhello\n/users\n")
+        assert await ada.until("hello\n") == "Hugo: hello\n"
+        assert await hugo.until("here:") == "-!- 2 here:"
+
+    @gen_test
     async def test_each_client_is_answered_in_its_own_line_ending(self):
         hugo, ada = await self.typist(self.port, "Hugo", "\r\n"), await self.typist(self.port, "ada")
         assert await hugo.until("-!- ada has joined\r\n")
@@ -268,6 +275,8 @@ class Rooms(DoorTest):
         await sandy.until("-!- You are not talking in a room.\n")
         hugo.send("/rooms\n")
         await hugo.until("-!- You are not a member of any room.\n")
+        sandy.send("/nick Zoë\n/rooms\n")
+        await sandy.until("-!- You are not a member of any room.\n")
 
 
 class HomeMade(DoorTest):

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { Outbox } from "../../static/chat/js/outbox.js";
 
-/** An outbox whose sends are settled by the test, one after the other. */
+/** An outbox; the test settles each of its sends. */
 function rig() {
   const asked = [];
   const states = [];
@@ -17,7 +17,7 @@ function rig() {
 }
 const settled = () => new Promise(setImmediate);
 
-test("messages go one at a time, in the order of writing", async () => {
+test("messages are sent one at a time, in order", async () => {
   const { outbox, asked } = rig();
   outbox.put({ text: "one" });
   outbox.put({ text: "two" });
@@ -27,7 +27,7 @@ test("messages go one at a time, in the order of writing", async () => {
   assert.deepEqual(asked.map(({ text }) => text), ["one", "two"]);
 });
 
-test("what is under way is told until it has arrived", async () => {
+test("messages are reported as queued until they have arrived", async () => {
   const { outbox, asked, states } = rig();
   outbox.put({ text: "one" });
   asked[0].resolve();
@@ -35,7 +35,7 @@ test("what is under way is told until it has arrived", async () => {
   assert.deepEqual(states, [["one"], []]);
 });
 
-test("a refusal gives back the message and those behind it, unsent", async () => {
+test("a refusal gives back the message and those queued after it, unsent", async () => {
   const { outbox, asked, failures } = rig();
   for (const text of ["one", "two", "three"]) outbox.put({ text });
   asked[0].reject(new Error("no"));
@@ -44,7 +44,7 @@ test("a refusal gives back the message and those behind it, unsent", async () =>
   assert.equal(asked.length, 1);
 });
 
-test("after a refusal the next message goes", async () => {
+test("after a refusal the next message is sent", async () => {
   const { outbox, asked } = rig();
   outbox.put({ text: "one" });
   asked[0].reject(new Error("no"));

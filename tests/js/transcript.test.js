@@ -8,35 +8,35 @@ const MINUTE = 60_000;
 const said = (id, from = "ada", time = NOON) => ({ id, from, time, text: id });
 
 describe("insert", () => {
-  test("puts messages in the order of sending, whatever the order of arrival", () => {
+  test("puts messages in the order of sending, in whichever order they arrive", () => {
     const entries = [];
     for (const id of ["02", "01", "04", "03"]) insert(entries, said(id));
     assert.deepEqual(entries.map(({ id }) => id), ["01", "02", "03", "04"]);
   });
 
-  test("takes each message once", () => {
+  test("inserts each message once", () => {
     const entries = [said("01"), said("02")];
     assert.equal(insert(entries, said("01")), -1);
     assert.equal(insert(entries, said("02")), -1);
     assert.equal(entries.length, 2);
   });
 
-  test("tells the place", () => {
+  test("returns the index", () => {
     assert.equal(insert([said("01"), said("03")], said("02")), 1);
   });
 
-  test("leaves a note where it was when a newer message follows", () => {
+  test("leaves a note before a newer message", () => {
     const entries = [said("01"), { time: NOON, note: "hello" }];
     assert.equal(insert(entries, said("02")), 2);
   });
 });
 
 describe("headings and marks", () => {
-  test("messages of one person within five minutes stand under one heading", () => {
+  test("messages of one person within five minutes share a heading", () => {
     assert.ok(continues(said("01", "Alex*"), said("02", "Alex*", NOON + 4 * MINUTE)));
   });
 
-  test("another person, a pause, a note or another day begins anew", () => {
+  test("another person, a pause, a note or another day starts a new heading", () => {
     assert.ok(!continues(said("01", "ada"), said("02", "bob")));
     assert.ok(!continues(said("01"), said("02", "ada", NOON + 6 * MINUTE)));
     assert.ok(!continues({ time: NOON, note: "n" }, said("02")));
@@ -52,17 +52,17 @@ describe("headings and marks", () => {
   });
 });
 
-describe("notes of who comes and goes", () => {
+describe("notes about people who come and go", () => {
   const read = (entries) => entries.map(noteText);
 
-  test("those close together share one", () => {
+  test("changes close together share one", () => {
     const entries = [];
     notePresence(entries, { joined: ["ada"], left: [] }, NOON);
     notePresence(entries, { joined: ["bob"], left: [] }, NOON + MINUTE);
     assert.deepEqual(read(entries), ["ada and bob joined"]);
   });
 
-  test("a message in between, or time, makes a new one", () => {
+  test("a message in between, or some time, starts a new one", () => {
     const entries = [];
     notePresence(entries, { joined: ["ada"], left: [] }, NOON);
     notePresence(entries, { joined: ["bob"], left: [] }, NOON + 3 * MINUTE);
@@ -71,7 +71,7 @@ describe("notes of who comes and goes", () => {
     assert.deepEqual(read(entries.filter(({ id }) => !id)), ["ada joined", "bob joined", "bob left"]);
   });
 
-  test("whoever left and came back, or came and left at once, is not worth a word", () => {
+  test("people who left and came back, or came and left at once, are not mentioned", () => {
     const entries = [];
     notePresence(entries, { joined: [], left: ["ada"] }, NOON);
     assert.equal(notePresence(entries, { joined: ["ada"], left: [] }, NOON + 1), undefined);
@@ -80,7 +80,7 @@ describe("notes of who comes and goes", () => {
     assert.deepEqual(entries, []);
   });
 
-  test("a crowd is counted, not listed", () => {
+  test("many people are counted, not listed", () => {
     const joined = Array.from({ length: 30 }, (_, i) => `guest ${i}`);
     assert.equal(noteText({ joined, left: ["ada"] }), "guest 0, guest 1 and 28 others joined · ada left");
   });
@@ -94,13 +94,13 @@ describe("linkify", () => {
     assert.equal(linkify(text).map((segment) => segment.text).join(""), text);
   });
 
-  test("takes a web address for a link and nothing around it", () => {
+  test("makes a link of a web address and of nothing around it", () => {
     assert.deepEqual(linkify("at https://example.org/x?y=1#z now"), [
       { text: "at " }, { text: "https://example.org/x?y=1#z", href: "https://example.org/x?y=1#z" }, { text: " now" },
     ]);
   });
 
-  test("leaves the sentence's own punctuation and brackets outside", () => {
+  test("leaves the punctuation and brackets of the sentence outside", () => {
     assert.deepEqual(links("Is it https://example.org?").map(({ text }) => text), ["https://example.org"]);
     assert.deepEqual(links("(https://example.org/a).").map(({ text }) => text), ["https://example.org/a"]);
     assert.deepEqual(links("https://example.org/a_(b)").map(({ text }) => text), ["https://example.org/a_(b)"]);
@@ -113,7 +113,7 @@ describe("linkify", () => {
     test(`makes no link of ${text}`, () => assert.deepEqual(links(text), []));
   }
 
-  test("ends an address at anything that reorders or hides what is read", () => {
+  test("ends an address before characters that reorder or hide text", () => {
     assert.deepEqual(links("https://example.org/\u202Egpj.exe").map(({ href }) => href), ["https://example.org/"]);
   });
 
@@ -121,10 +121,12 @@ describe("linkify", () => {
     assert.deepEqual(links('https://example.org/"onmouseover="x').map(({ href }) => href), ["https://example.org/"]);
   });
 
-  test("is quick on long runs", () => {
-    const start = performance.now();
-    linkify(`https://example.org/${")".repeat(4000)}`);
-    linkify("http://".repeat(600));
-    assert.ok(performance.now() - start < 500);
+  test("reads the longest texts to their end", () => {
+    const brackets = `https://example.org/${")".repeat(4000)}`;
+    assert.deepEqual(linkify(brackets), [
+      { text: "https://example.org/", href: "https://example.org/" }, { text: ")".repeat(4000) },
+    ]);
+    const schemes = "http://".repeat(600);
+    assert.deepEqual(links(schemes).map(({ text }) => text), [schemes]);
   });
 });

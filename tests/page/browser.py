@@ -1,4 +1,4 @@
-"""A real server, a real Chromium, and people who use the page as one does: by roles and accessible names only."""
+"""A real server, a real Chromium, and users of the page. They find everything by roles and accessible names."""
 
 import asyncio
 import itertools
@@ -15,13 +15,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
+from tests.program import ROOT
+
 COMMAND = [sys.executable, "-m", "webchat.main"]
 FLAGS = ["--lines-port", "0", "--braces-port", "0", "--message-rate", "0"]
 CHROMIUM = "/usr/bin/chromium"
 HEADLESS = "/usr/bin/chromium-headless-shell"
-"""Chromium without the window around the page, and without the half of a test's processor time that it takes."""
+"""Chromium without a window around the page; tests take half the processor time with it."""
 
-# Chromium asks its maker's hosts for this and that at each start; a machine in an air-gapped network need not wait.
+# Without these, Chromium sends requests to its vendor at each start, and waits for them on a machine without network.
 QUIET = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -34,7 +36,7 @@ _serial = itertools.count(1)
 
 
 class Server:
-    """`python -m webchat.main` as its user starts it, on a port that stays its own when it is started again."""
+    """`python -m webchat.main` as an operator starts it. It keeps its port when it is started again."""
 
     def __init__(self):
         self.port = 0
@@ -46,11 +48,12 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Returns when the doors are open: the server says so, with the address, when and only when they are."""
+        """Start the server, if it is not running, and return when it has announced that its doors are open."""
         if self._process:
             return
         self._process = subprocess.Popen(
-            [*COMMAND, "--port", str(self.port), *FLAGS], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            [*COMMAND, "--port", str(self.port), *FLAGS], cwd=ROOT, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )
         said = ""
         for line in self._process.stdout:
@@ -61,11 +64,11 @@ class Server:
         raise AssertionError(f"the server did not start:\n{said}")
 
     def kill(self) -> None:
-        """End at once, without a goodbye to anybody."""
+        """Kill the server: it says goodbye to nobody."""
         self._end(signal.SIGKILL)
 
     def close(self) -> None:
-        """End in good order."""
+        """Stop the server with SIGTERM."""
         self._end(signal.SIGTERM)
 
     def _end(self, with_signal: signal.Signals) -> None:
@@ -81,7 +84,7 @@ class Server:
 
 
 class Visitor:
-    """Somebody at the page."""
+    """Somebody who uses the page."""
 
     def __init__(self, page: Page, url: str):
         self.page = page
@@ -93,12 +96,12 @@ class Visitor:
         page.goto(f"{url}/chat/index.html")
 
     def _heard(self, message) -> None:
-        # What Chromium says of a server that is down is the network's affair, not the page's.
+        # Ignore what Chromium reports when the server is down: that is not an error of the page.
         if message.type == "error" and "net::ERR" not in message.text and "WebSocket connection" not in message.text:
             self.errors.append(f"{message.text} {message.location}")
 
     def part(self) -> None:
-        """Stop listening; the page may go on to another visitor."""
+        """Stop listening to the page, which another visitor may use next."""
         for event, listener in self._listeners.items():
             self.page.remove_listener(event, listener)
 
@@ -154,13 +157,13 @@ class Visitor:
         return self.region().get_by_role("textbox", name="Send to", exact=True)
 
     def login(self, name: str, password: str = "") -> None:
-        """Fill the bar and join, whatever comes of it."""
+        """Fill in the login bar and press Join."""
         self.username.fill(name)
         self.password.fill(password)
         self.join_button.click()
 
     def join(self, name: str, password: str | None = None) -> "Visitor":
-        """Log in and be in the chat."""
+        """Log in, and wait until the chat has accepted the login."""
         self.login(name, PASSWORDS.get(name, "") if password is None else password)
         self.name = f"{name}*" if name in PASSWORDS else name
         self.status.filter(has_text="Connected as").wait_for()
@@ -193,10 +196,10 @@ class Visitor:
 
 
 class Chromium:
-    """One Chromium process for many tests, and the browsers in it that are clean and idle.
+    """One Chromium process for many tests, and a pool of clean browser contexts in it.
 
-    Playwright's own event loop counts as running for as long as Playwright does, and no other can run in its thread
-    meanwhile: tests that need a loop of theirs would fail after the first page test. So it counts only while in use.
+    Playwright's event loop is marked as running in this thread until Playwright stops. Meanwhile no other loop can run:
+    every test that needs one would fail after the first page test. So the mark is set only while in use.
     """
 
     def __init__(self, program: str = CHROMIUM):
@@ -214,18 +217,18 @@ class Chromium:
             asyncio._set_running_loop(None)
 
     def page(self, **options) -> Page:
-        """A page in a browser of its own, set up with those options of Playwright's."""
+        """Return a page in a browser context of its own; `options` are those of Playwright's contexts."""
         if self._idle and not options:
             return self._idle.pop()
         return self._browser.new_context(**DESK | options).new_page()
 
     def give_back(self, page: Page, origin: str) -> None:
-        """Clean a browser that was set up without options: it costs less than another one."""
+        """Clean a context that was made without options, for another test: this is faster than a new one."""
         for other in page.context.pages:
             if other is not page:
                 other.close()
         page.set_viewport_size(DESK["viewport"])
-        # Somewhere of the same origin, where no script runs: a blank page would cost a new process.
+        # An address of the same origin, without scripts: for a blank page, Chromium would start a new process.
         page.goto(f"{origin}/chat/logo.svg")
         session = page.context.new_cdp_session(page)
         session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
@@ -245,7 +248,7 @@ _OWN_SERVER = pytest.StashKey[Server]()
 
 
 def _shared(config: pytest.Config, key: pytest.StashKey, make: Callable) -> Any:
-    """What all page tests share, made for the first that wants it, in whichever folder that is."""
+    """Return an object that all page tests share, and make it for the first test that needs it."""
     if key not in config.stash:
         config.stash[key] = made = make()
         config.add_cleanup(made.close)
@@ -253,19 +256,21 @@ def _shared(config: pytest.Config, key: pytest.StashKey, make: Callable) -> Any:
 
 
 def shared_chromium(config: pytest.Config) -> Chromium:
+    if not Path(CHROMIUM).exists():
+        pytest.skip("Chromium is not installed")
     return _shared(config, _CHROMIUM, Chromium)
 
 
 @pytest.fixture
 def chromium(pytestconfig) -> Iterator[Chromium]:
-    """As users run it."""
+    """Chromium as users run it."""
     with shared_chromium(pytestconfig).in_use() as chromium:
         yield chromium
 
 
 @pytest.fixture
 def headless(pytestconfig) -> Iterator[Chromium]:
-    """The same engine for less, where it is installed."""
+    """Chromium without a window, if it is installed; otherwise the normal one."""
     if not Path(HEADLESS).exists():
         headless = shared_chromium(pytestconfig)
     else:
@@ -282,7 +287,7 @@ def server(pytestconfig) -> Server:
 
 @pytest.fixture
 def own_server(pytestconfig) -> Server:
-    """A server that the test may kill and start again: nobody else is there."""
+    """A server that the test can kill and start again, because no other test uses it at the same time."""
     server = _shared(pytestconfig, _OWN_SERVER, Server)
     server.start()
     return server
@@ -301,8 +306,10 @@ class Visits:
     def __call__(
         self, name: str = "", *, of: Visitor | None = None, at: Server | None = None, fresh: bool = False, **options,
     ) -> Visitor:
-        """`of` is a visitor whose browser the new page shares, else it has one of its own, `fresh` where the test
-        changes the browser itself; `at` is another server; the rest are options of Playwright's context.
+        """Open the page and, with `name`, log in.
+
+        `of` is a visitor whose browser context the new page shares. With `fresh`, the context is not used again
+        afterwards, because the test changes it. `at` is another server. `options` are those of Playwright's contexts.
         """
         visitor = Visitor(self._page(of, fresh, options), (at or self._server).url)
         self._visitors.append(visitor)
@@ -316,7 +323,7 @@ class Visits:
         return page
 
     def end(self) -> list[str]:
-        """Everybody goes; returns what their pages complained of."""
+        """Close all pages. Returns the errors that they have logged."""
         for visitor in self._visitors:
             visitor.part()
         for page in self._own:
@@ -331,7 +338,7 @@ class Visits:
 
 @pytest.fixture
 def visit(chromium, server) -> Iterator[Visits]:
-    """Opens pages. One that logs an error or violates its own Content-Security-Policy fails the test."""
+    """Opens pages. A page that logs an error, or violates its Content Security Policy, fails the test."""
     visits = Visits(chromium, server)
     yield visits
     errors = visits.end()
@@ -340,5 +347,5 @@ def visit(chromium, server) -> Iterator[Visits]:
 
 @pytest.fixture
 def guest() -> Callable[[str], str]:
-    """Names that no other test of this run uses, so that nobody has to wait until an earlier one is gone."""
+    """Makes names that no other test of this run uses, so that none is still taken."""
     return lambda name: f"{name} {next(_serial)}"

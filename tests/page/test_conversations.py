@@ -1,4 +1,4 @@
-"""Talking: to everyone, to one person, in a room, several at once."""
+"""Conversations: with everyone, with one person, in a room, and several at the same time."""
 
 import re
 
@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 TASKMASTER = "#Taskmaster"
 
 
-def test_users_holds_the_others_behind_a_prompt_and_is_kept_current(visit, guest):
+def test_the_list_of_users_has_a_prompt_and_the_others_and_is_kept_current(visit, guest):
     ada = visit(guest("ada"))
     options = ada.users.get_by_role("option")
     expect(options.first).to_have_attribute("value", "")
@@ -19,7 +19,7 @@ def test_users_holds_the_others_behind_a_prompt_and_is_kept_current(visit, guest
     expect(options.filter(has_text=bob.name)).to_have_count(0)
 
 
-def test_choosing_a_person_opens_a_conversation_and_again_focuses_it(visit, guest):
+def test_choosing_a_person_opens_a_conversation_or_focuses_the_open_one(visit, guest):
     ada, bob = visit(guest("ada")), visit(guest("bob"))
     ada.open(bob.name)
     expect(ada.message(bob.name)).to_be_focused()
@@ -30,7 +30,7 @@ def test_choosing_a_person_opens_a_conversation_and_again_focuses_it(visit, gues
     expect(ada.users).to_have_value("")
 
 
-def test_a_message_to_everyone_is_there_once_for_each_of_three(visit, guest):
+def test_a_message_to_everyone_is_shown_once_to_each_of_three_people(visit, guest):
     people = [visit(guest(name)) for name in ("ada", "bob", "cleo")]
     for person in people:
         person.say(f"hello from {person.name}")
@@ -40,7 +40,7 @@ def test_a_message_to_everyone_is_there_once_for_each_of_three(visit, guest):
         expect(listener.regions).to_have_count(1)
 
 
-def test_messages_keep_the_order_of_their_writer(visit, guest):
+def test_messages_are_shown_in_the_order_in_which_they_were_written(visit, guest):
     ada, bob = visit(guest("ada")), visit(guest("bob"))
     for number in range(20):
         ada.say(f"line {number}")
@@ -49,7 +49,7 @@ def test_messages_keep_the_order_of_their_writer(visit, guest):
     assert [int(number) for number in said] == list(range(20))
 
 
-def test_enter_sends_and_shift_enter_breaks_the_line(visit, guest):
+def test_enter_sends_and_shift_enter_starts_a_new_line(visit, guest):
     ada = visit(guest("ada"))
     ada.message().press_sequentially("one")
     ada.message().press("Shift+Enter")
@@ -98,7 +98,7 @@ def test_send_to_takes_an_account_with_and_without_its_asterisk(visit, guest):
         ada.hears(text, "Sue*")
 
 
-def test_a_private_message_opens_its_box_without_taking_the_writer_away(visit, guest):
+def test_a_private_message_opens_its_box_and_does_not_move_the_focus(visit, guest):
     ada, bob = visit(guest("ada")), visit(guest("bob"))
     bob.message().fill("half a sent")
     ada.say("psst", to=bob.name)
@@ -121,7 +121,7 @@ def test_unread_messages_are_counted_in_the_title_and_at_their_box(visit, guest)
     expect(bob.page).to_have_title("webchat")
 
 
-def test_a_message_that_is_refused_comes_back_to_its_writer_with_the_reason(visit, guest):
+def test_a_refused_message_returns_to_the_field_with_the_reason(visit, guest):
     ada = visit(guest("ada"))
     ada.say("are you there?", to="nobody of that name")
     expect(ada.region().get_by_role("alert")).not_to_be_empty()
@@ -134,7 +134,7 @@ def test_a_message_that_is_refused_comes_back_to_its_writer_with_the_reason(visi
     expect(ada.alert).to_have_count(0)
 
 
-def test_a_closed_conversation_is_there_again_when_it_is_opened(visit, guest):
+def test_a_closed_conversation_is_as_it_was_when_it_is_opened_again(visit, guest):
     ada, bob = visit(guest("ada")), visit(guest("bob"))
     ada.open(bob.name)
     ada.say("remember", bob.name)
@@ -146,7 +146,7 @@ def test_a_closed_conversation_is_there_again_when_it_is_opened(visit, guest):
     expect(ada.message(bob.name)).to_have_value("a draft")
 
 
-def test_everyone_can_be_closed_counts_what_is_said_and_is_opened_again(visit, guest):
+def test_everyone_can_be_closed_and_opened_again_and_counts_messages_meanwhile(visit, guest):
     ada, bob = visit(guest("ada")), visit(guest("bob"))
     ada.close("Everyone")
     bob.say("anybody?")
@@ -156,7 +156,7 @@ def test_everyone_can_be_closed_counts_what_is_said_and_is_opened_again(visit, g
     expect(ada.button("Everyone")).to_have_count(0)
 
 
-def test_closing_the_box_that_one_is_in_leads_on_to_another(visit, guest):
+def test_closing_the_box_with_the_focus_moves_the_focus_to_another_box(visit, guest):
     ada, bob = visit(guest("ada")), visit(guest("bob"))
     ada.open(bob.name)
     ada.close(bob.name)
@@ -170,7 +170,7 @@ def test_only_members_of_groups_see_rooms(visit, guest):
     )
 
 
-def test_members_meet_in_a_room_see_what_was_said_before_and_part_by_closing(visit, guest):
+def test_members_meet_in_a_room_see_its_last_messages_and_leave_it_by_closing_its_box(visit, guest):
     sue, ada = visit("Sue"), visit(guest("ada"))
     word = guest("word")
     sue.rooms.select_option("Taskmaster")
@@ -188,7 +188,7 @@ def test_members_meet_in_a_room_see_what_was_said_before_and_part_by_closing(vis
     expect(ada.regions).to_have_count(1)
 
 
-def test_somebody_who_types_is_seen_to_until_the_message_is_there(visit, guest):
+def test_a_hint_shows_who_is_typing_until_their_message_arrives(visit, guest):
     ada, bob = visit(guest("ada")), visit(guest("bob"))
     ada.message().press_sequentially("he")
     expect(bob.region()).to_contain_text(f"{ada.name} is typing…")
@@ -197,7 +197,7 @@ def test_somebody_who_types_is_seen_to_until_the_message_is_there(visit, guest):
     expect(bob.region()).not_to_contain_text("is typing")
 
 
-def test_those_who_come_and_go_leave_a_note(visit, guest):
+def test_a_note_says_who_came_and_who_left(visit, guest):
     ada = visit(guest("ada"))
     bob = visit(guest("bob"))
     expect(ada.log()).to_contain_text(f"{bob.name} joined")
@@ -215,7 +215,7 @@ def test_a_box_says_whether_its_person_is_here(visit, guest):
     expect(ada.region(bob.name)).to_contain_text("not here now")
 
 
-def test_consecutive_messages_stand_under_one_name_and_time(visit, guest):
+def test_consecutive_messages_of_one_person_share_a_name_and_a_time(visit, guest):
     ada, bob = visit(guest("ada")), visit(guest("bob"))
     for text in ("one", "two", "three"):
         ada.say(text)

@@ -1,4 +1,4 @@
-"""Private conversations live in this browser, under the pair of names, and nowhere else."""
+"""Private conversations are stored in this browser, by the two names, and nowhere else."""
 
 import json
 
@@ -10,7 +10,7 @@ from tests.page.browser import Visitor
 
 @pytest.fixture
 def two(visit, guest) -> tuple[Visitor, Visitor]:
-    """Two who have said something to each other in private."""
+    """Two people who have exchanged private messages."""
     ada, bob = visit(guest("ada")), visit(guest("bob"))
     ada.open(bob.name)
     ada.say("how are you?", bob.name)
@@ -26,7 +26,7 @@ def choose(visitor: Visitor, name: str, choice: str) -> None:
     visitor.region(name).get_by_role("button", name=choice, exact=True).click()
 
 
-def test_a_conversation_is_there_again_in_a_new_page_of_the_same_browser(two, visit):
+def test_a_conversation_is_restored_in_a_new_page_of_the_same_browser(two, visit):
     ada, bob = two
     ada.page.close()
     again = visit(of=ada).join(ada.name)
@@ -34,7 +34,7 @@ def test_a_conversation_is_there_again_in_a_new_page_of_the_same_browser(two, vi
         again.hears(text, bob.name)
 
 
-def test_the_boxes_come_back_in_the_order_in_which_they_were_opened(two, visit, guest):
+def test_the_boxes_are_restored_in_the_order_in_which_they_were_opened(two, visit, guest):
     ada, bob = two
     cleo = visit(guest("cleo"))
     ada.open(cleo.name)
@@ -44,7 +44,7 @@ def test_the_boxes_come_back_in_the_order_in_which_they_were_opened(two, visit, 
     assert [region.get_attribute("aria-label") for region in ada.regions.all()] == ["Everyone", bob.name, cleo.name]
 
 
-def test_case_does_not_make_another_pair_of_names(two):
+def test_a_name_in_another_case_has_the_same_conversations(two):
     ada, bob = two
     ada.leave()
     ada.join(ada.name.upper())
@@ -59,7 +59,7 @@ def test_another_browser_sees_nothing_of_it(two, visit):
     expect(again.log(bob.name)).not_to_contain_text("well!")
 
 
-def test_what_is_said_to_everyone_is_not_kept(two):
+def test_messages_to_everyone_are_not_kept(two):
     ada, _ = two
     ada.say("to all")
     ada.hears("to all")
@@ -68,7 +68,7 @@ def test_what_is_said_to_everyone_is_not_kept(two):
     ada.hears("to all", times=0)
 
 
-def test_a_closed_conversation_stays_closed_and_is_found_under_past_conversations(two):
+def test_a_closed_conversation_stays_closed_and_is_listed_under_past_conversations(two):
     ada, bob = two
     ada.close(bob.name)
     ada.leave()
@@ -110,7 +110,7 @@ def test_a_conversation_can_be_exported(two):
     ]
 
 
-def test_a_conversation_can_be_deleted_for_good(two):
+def test_a_conversation_can_be_deleted(two):
     ada, bob = two
     choose(ada, bob.name, "Delete history…")
     ada.button("Delete for good").click()
@@ -121,7 +121,7 @@ def test_a_conversation_can_be_deleted_for_good(two):
     ada.hears("well!", bob.name, times=0)
 
 
-def test_deleting_asks_first_and_escape_or_keep_leaves_all_as_it_is(two):
+def test_deleting_asks_first_and_keep_or_escape_changes_nothing(two):
     ada, bob = two
     choose(ada, bob.name, "Delete history…")
     expect(ada.button("Keep")).to_be_focused()
@@ -132,7 +132,7 @@ def test_deleting_asks_first_and_escape_or_keep_leaves_all_as_it_is(two):
     ada.hears("well!", bob.name)
 
 
-def test_long_histories_are_brought_back_piece_by_piece(visit, guest):
+def test_a_long_history_is_loaded_page_by_page(visit, guest):
     ada, bob = visit(guest("ada")), visit(guest("bob"))
     ada.open(bob.name)
     ada.page.evaluate(
@@ -157,7 +157,7 @@ def test_long_histories_are_brought_back_piece_by_piece(visit, guest):
     expect(ada.button("Earlier messages")).to_have_count(0)
 
 
-def test_the_chat_goes_on_where_the_browser_keeps_nothing(visit, guest):
+def test_the_chat_works_in_a_browser_that_forbids_storage(visit, guest):
     bob = visit(guest("bob"))
     ada = visit(fresh=True)
     ada.page.add_init_script(

@@ -1,4 +1,4 @@
-"""Boxes side by side, wrapping to new rows; one a row on a phone."""
+"""The layout: boxes side by side that wrap to new rows; one box per row on a phone."""
 
 import pytest
 from playwright.sync_api import expect
@@ -9,12 +9,12 @@ PHONE = {"width": 375, "height": 700}
 
 
 def boxes(visitor: Visitor) -> list[dict]:
-    """The regions' rectangles (px), in their order."""
+    """The rectangles of the regions in px, in order."""
     return [region.bounding_box() for region in visitor.regions.all()]
 
 
 def rows(rectangles: list[dict]) -> list[int]:
-    """How many rectangles share each top edge, from the top."""
+    """The number of rectangles in each row, from the top."""
     tops = [round(rectangle["y"]) for rectangle in rectangles]
     return [tops.count(top) for top in sorted(set(tops))]
 
@@ -29,11 +29,11 @@ def overlapping(rectangles: list[dict]) -> bool:
 
 @pytest.fixture
 def with_others(visit, guest):
-    """Somebody whose page has that many private conversations beside Everyone."""
+    """Somebody whose page has `count` private conversations next to Everyone."""
     def with_others(count: int, **options) -> Visitor:
         visitor = visit(guest("ada"), **options)
         names = [guest("guest") for _ in range(count)]
-        # More connections of one browser will do: each is a person of its own to the chat.
+        # The other people are connections from the same page, which is cheaper than a page for each.
         visitor.page.evaluate(
             """async (names) => {
                 const {io} = await import(new URL("vendor/socket.io.esm.min.js", document.baseURI));
@@ -58,7 +58,7 @@ def test_many_conversations_wrap_to_new_rows_and_never_overlap(with_others):
     assert len({round(rectangle["width"]) for rectangle in rectangles}) == 1
 
 
-def test_closing_one_lets_the_others_close_the_gap(with_others):
+def test_when_one_box_closes_the_others_use_its_space(with_others):
     ada = with_others(2)
     before = boxes(ada)
     ada.regions.nth(1).get_by_role("button", name="Close", exact=True).click()
@@ -67,19 +67,19 @@ def test_closing_one_lets_the_others_close_the_gap(with_others):
     assert rows(after) == [2] and after[1]["width"] > before[1]["width"]
 
 
-def test_one_conversation_alone_keeps_a_readable_width_in_the_middle(with_others):
+def test_a_single_conversation_is_centred_and_not_too_wide_to_read(with_others):
     (box,) = boxes(with_others(0))
     assert box["width"] <= 900
     assert abs(box["x"] + box["width"] / 2 - 640) < 10
 
 
-def test_a_phone_has_one_conversation_a_row(with_others):
+def test_a_phone_shows_one_conversation_per_row(with_others):
     ada = with_others(2, viewport=PHONE)
     assert rows(boxes(ada)) == [1, 1, 1]
 
 
 @pytest.mark.parametrize("viewport", [PHONE, {"width": 320, "height": 600}, {"width": 1280, "height": 720}], ids=str)
-def test_nothing_sticks_out_sideways(visit, viewport):
+def test_nothing_is_wider_than_the_window(visit, viewport):
     sue = visit(viewport=viewport)
     assert sue.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     sue.join("Sue")
@@ -89,7 +89,7 @@ def test_nothing_sticks_out_sideways(visit, viewport):
     assert sue.page.get_by_role("main").evaluate("main => main.scrollWidth <= main.clientWidth")
 
 
-def test_every_box_on_a_phone_can_be_written_in_and_closed(with_others):
+def test_every_box_on_a_phone_can_be_used_and_closed(with_others):
     ada = with_others(1, viewport=PHONE)
     for region in ada.regions.all():
         box = region.get_by_role("textbox", name="Message", exact=True)
@@ -99,7 +99,7 @@ def test_every_box_on_a_phone_can_be_written_in_and_closed(with_others):
         expect(region.get_by_role("button", name="Close", exact=True)).to_be_in_viewport(ratio=1)
 
 
-def test_an_unread_conversation_out_of_sight_is_one_tap_away(visit, guest):
+def test_one_tap_leads_to_an_unread_conversation_outside_the_view(visit, guest):
     ada, bob = visit(guest("ada"), viewport=PHONE), visit(guest("bob"))
     bob.say("over here", to=ada.name)
     ada.button(f"1 new · {bob.name}").click()

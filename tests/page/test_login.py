@@ -1,4 +1,4 @@
-"""Coming in, being refused, and leaving."""
+"""Logging in, being refused, and leaving."""
 
 from playwright.sync_api import expect
 
@@ -19,14 +19,14 @@ def test_enter_in_the_password_joins_an_account_with_its_asterisk(visit):
     expect(page.status).to_have_text("Connected as Sue*")
 
 
-def test_after_login_everyone_is_open_and_one_can_write_at_once(visit, guest):
+def test_after_the_login_everyone_is_open_and_its_field_has_the_focus(visit, guest):
     page = visit(guest("ada"))
     expect(page.regions).to_have_count(1)
     expect(page.message()).to_be_focused()
     expect(page.username).to_be_hidden()
 
 
-def test_a_refused_login_says_why_and_leaves_the_bar_as_it_was(visit):
+def test_a_refused_login_says_why_and_keeps_what_was_typed(visit):
     page = visit()
     page.login("Sue", "wrong")
     expect(page.alert).to_contain_text("password")
@@ -43,7 +43,7 @@ def test_a_name_that_cannot_be_used_is_refused_at_its_field(visit):
     expect(page.username).to_be_focused()
 
 
-def test_no_name_at_all_is_refused_with_a_reason(visit):
+def test_an_empty_name_is_refused_with_a_reason(visit):
     page = visit()
     page.join_button.click()
     expect(page.alert).not_to_be_empty()
@@ -57,7 +57,7 @@ def test_a_name_in_use_is_refused(visit, guest):
     expect(page.regions).to_have_count(0)
 
 
-def test_after_two_refusals_the_one_login_gets_each_message_once(visit, guest):
+def test_a_login_after_two_refusals_gets_each_message_once(visit, guest):
     bob = visit(guest("bob"))
     page = visit()
     for _ in range(2):
@@ -74,7 +74,7 @@ def test_after_two_refusals_the_one_login_gets_each_message_once(visit, guest):
     bob.hears("from Alex")
 
 
-def test_a_server_that_is_gone_is_said_to_be(visit, guest, own_server):
+def test_a_server_that_cannot_be_reached_is_reported(visit, guest, own_server):
     page = visit(at=own_server)
     own_server.kill()
     page.login("ada")
@@ -83,7 +83,7 @@ def test_a_server_that_is_gone_is_said_to_be(visit, guest, own_server):
     page.join(guest("ada"))
 
 
-def test_the_bar_is_empty_on_each_load_and_the_name_is_free_again_at_once(visit, guest):
+def test_a_reload_empties_the_bar_and_frees_the_name_at_once(visit, guest):
     page = visit(guest("ada"))
     page.page.reload()
     expect(page.username).to_have_value("")
@@ -91,7 +91,7 @@ def test_the_bar_is_empty_on_each_load_and_the_name_is_free_again_at_once(visit,
     page.join(page.name)
 
 
-def test_leaving_brings_the_bar_back_and_tells_the_others(visit, guest):
+def test_leaving_shows_the_login_bar_and_the_others_are_told(visit, guest):
     ada, bob = visit(guest("ada")), visit(guest("bob"))
     expect(bob.users.get_by_role("option", name=ada.name)).to_have_count(1)
     ada.leave()

@@ -1,4 +1,4 @@
-"""A proxy between page and server that lets a WebSocket's handshake pass and swallows what follows."""
+"""A proxy between page and server that forwards the handshake of a WebSocket but nothing after it."""
 
 import socket
 import threading
@@ -12,12 +12,12 @@ import pytest
 from tests.page.browser import Server
 
 PATIENCE_MS = 10_000
-"""How long the page waits for a WebSocket that opened and says nothing."""
+"""How long the page waits for data on a WebSocket after its handshake, in ms."""
 
 
 @dataclass
 class At:
-    """Where a page is visited."""
+    """The server that a visitor of the page uses."""
 
     url: str
 
@@ -53,11 +53,11 @@ class Request(BaseRequestHandler):
 
 
 def _head(sock: socket.socket) -> bytes:
-    """A request's or an answer's first lines, and not a byte of what follows."""
+    """Read the head of a request or a response, and not a byte more."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         if not (byte := sock.recv(1)):
-            raise ConnectionError("the head has no end")
+            raise ConnectionError("the head is incomplete")
         head += byte
     return head
 
@@ -77,7 +77,7 @@ def proxy(server: Server) -> Iterator[SwallowingProxy]:
         proxy.shutdown()
 
 
-def test_whoever_comes_through_it_is_in_the_chat_nevertheless(visit, guest, proxy):
+def test_a_client_behind_it_falls_back_to_long_polling(visit, guest, proxy):
     bob = visit(guest("bob"))
     ada = visit(at=At(f"http://127.0.0.1:{proxy.port}"), fresh=True)
     ada.page.clock.install()

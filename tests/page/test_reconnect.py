@@ -1,4 +1,4 @@
-"""The server goes and comes back: the page says so, takes the connection up again, and loses nothing."""
+"""The server stops and starts again: the page says so, reconnects, and loses nothing."""
 
 import re
 
@@ -12,7 +12,7 @@ BACK_MS = 20_000
 
 @pytest.fixture
 def two(visit, own_server, guest) -> tuple[Visitor, Visitor]:
-    """Two people in the chat of a server that may be killed."""
+    """Two people in the chat of a server that the test can kill."""
     return tuple(visit(at=own_server, fresh=True).join(guest(name)) for name in ("ada", "bob"))
 
 
@@ -29,7 +29,7 @@ def restart(server: Server, *visitors: Visitor) -> None:
     back(*visitors)
 
 
-def test_people_are_back_by_themselves_and_each_message_is_there_once(two, own_server):
+def test_clients_reconnect_by_themselves_and_show_each_message_once(two, own_server):
     ada, bob = two
     ada.say("before")
     bob.hears("before")
@@ -42,7 +42,7 @@ def test_people_are_back_by_themselves_and_each_message_is_there_once(two, own_s
     expect(bob.log()).to_contain_text("lost connection")
 
 
-def test_conversations_and_drafts_stay_as_they_were(two, own_server):
+def test_conversations_and_drafts_are_kept(two, own_server):
     ada, bob = two
     ada.open(bob.name)
     ada.say("psst", bob.name)
@@ -54,7 +54,7 @@ def test_conversations_and_drafts_stay_as_they_were(two, own_server):
     expect(ada.message(bob.name)).to_be_focused()
 
 
-def test_what_is_written_while_away_is_kept_not_lost_and_not_sent_behind_one_s_back(two, own_server):
+def test_a_message_written_while_disconnected_returns_to_the_field_and_is_not_sent_later(two, own_server):
     ada, bob = two
     own_server.kill()
     expect(ada.status).to_have_text("Reconnecting…")
@@ -68,7 +68,7 @@ def test_what_is_written_while_away_is_kept_not_lost_and_not_sent_behind_one_s_b
     bob.hears("into the void", times=0)
 
 
-def test_rooms_are_entered_again_with_what_was_said(visit, own_server):
+def test_rooms_are_entered_again_and_keep_their_messages(visit, own_server):
     sue, sandy = (visit(at=own_server).join(name) for name in ("Sue", "Sandy"))
     for member in (sue, sandy):
         member.rooms.select_option("Taskmaster")
@@ -80,7 +80,7 @@ def test_rooms_are_entered_again_with_what_was_said(visit, own_server):
     sandy.hears("after", "#Taskmaster")
 
 
-def test_a_server_that_stops_in_good_order_is_found_again_too(two, own_server):
+def test_clients_also_reconnect_after_an_orderly_stop(two, own_server):
     ada, bob = two
     own_server.close()
     expect(ada.status).to_have_text("Reconnecting…")
@@ -88,7 +88,7 @@ def test_a_server_that_stops_in_good_order_is_found_again_too(two, own_server):
     back(ada, bob)
 
 
-def test_leaving_while_the_server_is_away_ends_the_attempts(two, own_server):
+def test_leaving_while_disconnected_ends_the_attempts_to_reconnect(two, own_server):
     ada, bob = two
     own_server.kill()
     expect(ada.status).to_have_text("Reconnecting…")
@@ -99,7 +99,7 @@ def test_leaving_while_the_server_is_away_ends_the_attempts(two, own_server):
     expect(ada.join_button).to_be_visible()
 
 
-def test_a_name_lost_meanwhile_is_said_and_can_be_tried_again(two, own_server, visit):
+def test_if_the_name_is_taken_meanwhile_the_page_says_so_and_offers_to_try_again(two, own_server, visit):
     ada, bob = two
     ada.message().fill("a draft")
     ada.page.context.set_offline(True)

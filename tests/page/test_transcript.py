@@ -1,4 +1,4 @@
-"""What is said, as it is shown: text is text, links are links, the newest is in view."""
+"""How messages are shown: as text, with links, and with the newest in view."""
 
 import re
 
@@ -28,7 +28,7 @@ def distance_from_end(visitor: Visitor, name: str = "Everyone") -> float:
     return visitor.log(name).evaluate("log => log.scrollHeight - log.clientHeight - log.scrollTop")
 
 
-def test_markup_and_script_are_shown_as_the_text_they_are(two):
+def test_markup_and_scripts_are_shown_as_text(two):
     ada, bob = two
     for text in HOSTILE:
         ada.say(text)
@@ -41,7 +41,7 @@ def test_markup_and_script_are_shown_as_the_text_they_are(two):
     assert bob.page.locator("iframe, img:not([alt=webchat]), [onerror], [onload], main script, main a").count() == 0
 
 
-def test_web_addresses_become_links_and_nothing_else_does(two):
+def test_only_web_addresses_become_links(two):
     ada, bob = two
     ada.say("see https://example.org/a?b=1, or ftp://example.org and javascript:alert(1)")
     link = bob.log().get_by_role("link")
@@ -52,7 +52,7 @@ def test_web_addresses_become_links_and_nothing_else_does(two):
     expect(link).to_have_attribute("target", "_blank")
 
 
-def test_text_that_runs_from_right_to_left_leaves_name_and_time_alone(two):
+def test_a_text_from_right_to_left_does_not_change_the_direction_of_name_and_time(two):
     ada, bob = two
     ada.say("\u0645\u0631\u062d\u0628\u0627 \U0001f44b")
     said = bob.log().get_by_text("\u0645\u0631\u062d\u0628\u0627")
@@ -60,7 +60,7 @@ def test_text_that_runs_from_right_to_left_leaves_name_and_time_alone(two):
     expect(bob.log().get_by_text(ada.name, exact=True)).to_have_css("direction", "ltr")
 
 
-def test_one_s_own_messages_are_told_apart(two):
+def test_the_users_own_messages_are_on_the_other_side(two):
     ada, bob = two
     ada.say("mine")
     bob.hears("mine")
@@ -73,7 +73,7 @@ def today(visitor: Visitor) -> Locator:
     return visitor.log().get_by_text(visitor.page.evaluate(date))
 
 
-def test_the_day_is_marked_once(two):
+def test_the_date_is_shown_once(two):
     ada, _ = two
     ada.say("one")
     ada.say("two")
@@ -81,7 +81,7 @@ def test_the_day_is_marked_once(two):
     expect(today(ada)).to_have_count(1)
 
 
-def test_people_who_come_and_go_do_not_mark_the_day_again(visit, guest):
+def test_notes_about_people_do_not_show_the_date_again(visit, guest):
     ada, cleo = visit(guest("ada")), visit(guest("cleo"))
     bob = visit(guest("bob"))
     expect(ada.log().get_by_text(f"{cleo.name} and {bob.name} joined")).to_be_visible()
@@ -101,7 +101,7 @@ def test_people_who_come_and_go_do_not_mark_the_day_again(visit, guest):
     expect(today(ada)).to_have_count(1)
 
 
-def test_the_newest_message_is_at_the_bottom_and_in_view(two):
+def test_the_newest_message_is_in_view_at_the_bottom(two):
     ada, bob = two
     for number in range(30):
         ada.say(f"line {number}")
@@ -110,7 +110,7 @@ def test_the_newest_message_is_at_the_bottom_and_in_view(two):
     assert distance_from_end(bob) < 2
 
 
-def test_the_end_stays_in_view_when_boxes_change_their_size(two):
+def test_the_end_stays_in_view_when_boxes_change_size(two):
     ada, bob = two
     ada.say("a long story " * 200)
     bob.open(ada.name)
@@ -120,7 +120,7 @@ def test_the_end_stays_in_view_when_boxes_change_their_size(two):
     bob.page.wait_for_function(at_the_end, arg=bob.log().element_handle())
 
 
-def test_whoever_reads_further_up_is_not_moved_and_told_of_new_messages(two):
+def test_a_reader_further_up_gets_a_button_that_leads_to_new_messages(two):
     ada, bob = two
     ada.say("\n".join(f"line {number}" for number in range(80)))
     expect(bob.log()).to_contain_text("line 79")
@@ -131,7 +131,7 @@ def test_whoever_reads_further_up_is_not_moved_and_told_of_new_messages(two):
     expect(bob.button("New messages")).to_have_count(0)
 
 
-def test_reading_further_up_keeps_its_place_when_a_message_comes(two):
+def test_a_reader_further_up_keeps_their_place_when_a_message_arrives(two):
     ada, bob = two
     ada.say("\n".join(f"line {number}" for number in range(80)))
     expect(bob.log()).to_contain_text("line 79")
@@ -141,7 +141,7 @@ def test_reading_further_up_keeps_its_place_when_a_message_comes(two):
     assert bob.log().evaluate("log => log.scrollTop") == 30
 
 
-def test_a_word_without_end_does_not_widen_its_box(two):
+def test_a_very_long_word_does_not_widen_its_box(two):
     ada, bob = two
     ada.say("x" * 3000)
     ada.say("https://example.org/" + "y" * 1000)
@@ -149,7 +149,7 @@ def test_a_word_without_end_does_not_widen_its_box(two):
     assert bob.log().evaluate("log => log.scrollWidth - log.clientWidth") == 0
 
 
-def test_very_long_histories_stay_bounded_in_the_page(two):
+def test_the_page_keeps_a_bounded_number_of_messages(two):
     ada, bob = two
     bob.page.evaluate("window.longest = 0")
     bob.log().evaluate(

@@ -1,4 +1,4 @@
-"""The page at a server of several processes."""
+"""The page with a server of several processes."""
 
 from tests.backplane.redis_server import RedisServer, needs_redis
 from tests.page.browser import Chromium, Visitor
@@ -6,7 +6,7 @@ from tests.program import Program
 
 
 @needs_redis
-def test_people_who_landed_on_different_processes_talk(chromium: Chromium):
+def test_people_whose_connections_are_at_different_processes_can_talk(chromium: Chromium):
     redis = RedisServer().start()
     with Program("--workers", "2", "--redis", redis.url) as server:
         pages = [chromium.page(locale="en-GB") for _ in range(3)]

@@ -1,6 +1,6 @@
-"""The exercise "conversation boxes": a chat page whose conversations are boxes that tile, wrap, and are kept locally.
+"""The exercise "conversation boxes": a page whose conversations are boxes that tile, wrap, and are stored locally.
 
-Each test is one requirement, tried as a user would in a real browser; details are in tests/page.
+Each test is one requirement, tried in a real browser; details are in tests/page.
 """
 
 import pytest
@@ -19,19 +19,19 @@ def bob(visit, guest) -> Visitor:
     return visit(guest("bob"))
 
 
-def test_the_page_first_shows_a_logo_and_a_login_bar_and_nothing_else(visit):
+def test_before_the_login_the_page_shows_only_a_logo_and_a_login_bar(visit):
     page = visit()
     expect(page.page.get_by_role("img", name="webchat")).to_be_visible()
     assert page.page.get_by_role("textbox").count() == 2 and page.page.get_by_role("button").count() == 1
     expect(page.regions).to_have_count(0)
 
 
-def test_the_login_takes_a_name_and_a_password_that_guests_leave_blank(visit, ada):
+def test_the_login_asks_for_a_name_and_a_password_which_guests_leave_blank(visit, ada):
     expect(visit("Sandy").status).to_have_text("Connected as Sandy*")
     expect(ada.status).to_have_text(f"Connected as {ada.name}")
 
 
-def test_a_login_that_fails_says_why_and_can_be_corrected_in_place(visit):
+def test_a_failed_login_says_why_and_can_be_corrected_in_place(visit):
     page = visit()
     page.login("Sandy", "wrong")
     expect(page.alert).not_to_be_empty()
@@ -40,7 +40,7 @@ def test_a_login_that_fails_says_why_and_can_be_corrected_in_place(visit):
     expect(page.status).to_have_text("Connected as Sandy*")
 
 
-def test_a_selection_box_lists_who_is_online_and_follows_who_comes_and_goes(visit, guest, ada):
+def test_a_selection_box_lists_who_is_online_and_is_kept_current(visit, guest, ada):
     assert ada.users.evaluate("users => users.tagName") == "SELECT"
     bob = visit(guest("bob"))
     option = ada.users.get_by_role("option", name=bob.name)
@@ -78,14 +78,14 @@ def test_a_message_from_a_user_opens_the_box_with_that_user(ada, bob):
     ada.hears("I am", bob.name)
 
 
-def test_one_box_is_for_everyone_and_its_blank_send_to_reaches_all(visit, guest, ada, bob):
+def test_one_box_is_for_everyone_and_a_blank_send_to_reaches_all(visit, guest, ada, bob):
     cleo = visit(guest("cleo"))
     ada.say("hello all", to="")
     for person in (ada, bob, cleo):
         person.hears("hello all")
 
 
-def test_send_to_with_a_name_reaches_that_user_alone(visit, guest, ada, bob):
+def test_send_to_with_a_name_reaches_only_that_user(visit, guest, ada, bob):
     cleo = visit(guest("cleo"))
     ada.say("only you", to=bob.name)
     bob.hears("only you", ada.name)
@@ -94,7 +94,7 @@ def test_send_to_with_a_name_reaches_that_user_alone(visit, guest, ada, bob):
     expect(cleo.page.get_by_text("only you")).to_have_count(0)
 
 
-def test_boxes_stand_side_by_side_and_wrap_to_a_new_row_when_the_row_is_full(visit, guest, ada):
+def test_boxes_are_side_by_side_and_wrap_to_a_new_row_when_the_row_is_full(visit, guest, ada):
     others = [visit(guest("guest")) for _ in range(4)]
     tops = []
     for other in others:
@@ -105,13 +105,13 @@ def test_boxes_stand_side_by_side_and_wrap_to_a_new_row_when_the_row_is_full(vis
     assert len(set(tops)) > 1, "five boxes need another row"
 
 
-def test_the_newest_message_is_at_the_bottom_of_its_box_and_in_view(ada, bob):
+def test_the_newest_message_is_in_view_at_the_bottom_of_its_box(ada, bob):
     ada.say("\n".join(str(number) for number in range(100)))
     ada.say("the newest")
     expect(bob.log().get_by_text("the newest", exact=True)).to_be_in_viewport(ratio=1)
 
 
-def test_conversations_are_kept_in_the_browser_and_back_after_the_next_login(ada, bob):
+def test_conversations_are_stored_in_the_browser_and_restored_after_the_next_login(ada, bob):
     ada.open(bob.name)
     ada.say("remember this", bob.name)
     bob.hears("remember this", ada.name)
@@ -123,7 +123,7 @@ def test_conversations_are_kept_in_the_browser_and_back_after_the_next_login(ada
     expect(ada.message()).to_be_focused()
 
 
-def test_what_is_kept_belongs_to_the_pair_of_names(guest, ada, bob):
+def test_stored_conversations_belong_to_the_pair_of_names(guest, ada, bob):
     ada.open(bob.name)
     ada.say("between us", bob.name)
     ada.hears("between us", bob.name)

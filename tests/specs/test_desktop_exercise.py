@@ -1,7 +1,7 @@
-"""The desktop chat exercise: its `{HEADER}body` protocol, with clients as the exercise has them written.
+"""The desktop chat exercise: its `{HEADER}body` protocol, with clients as the exercise describes them.
 
-Such a client sends each message with one `send` and takes whatever one `recv` returns for one message.
-(The window has tests of its own.)
+Such a client sends each message with one `send`, and treats whatever one `recv` returns as one message. (The window is
+specified in test_desktop_window.py.)
 """
 
 import inspect
@@ -18,7 +18,7 @@ class Exercise(DoorTest):
         self.port = self.open_braces()
 
     async def recv(self, peer: Peer) -> str:
-        """One message: what one `recv` returns."""
+        """Return one message: what one `recv` returns."""
         if not peer.received:
             await peer.until("{")
             peer.received = peer.segments[-1]
@@ -43,33 +43,33 @@ class Exercise(DoorTest):
         assert inspect.signature(Config).parameters["braces_port"].default == 33002
 
     @gen_test
-    async def test_whoever_registers_is_welcomed_and_then_gets_the_list_as_a_message_of_its_own(self):
+    async def test_a_client_that_registers_is_welcomed_and_gets_the_list_in_a_separate_message(self):
         peer = await self.connect(self.port)
         peer.send("{REGISTER}Hugo")
         assert await self.recv(peer) == "{Hugo}Welcome, Hugo!"
         assert await self.recv(peer) == "{CLIENTS}Hugo"
 
     @gen_test
-    async def test_the_others_hear_who_came_and_get_the_new_list(self):
+    async def test_the_others_are_told_who_came_and_get_the_new_list(self):
         await self.two()
 
     @gen_test
-    async def test_a_message_to_all_reaches_all_its_sender_included(self):
+    async def test_a_message_to_all_reaches_everybody_including_the_sender(self):
         hugo, ada = await self.two()
         hugo.send("{ALL}hello")
         assert await self.recv(hugo) == "{ALL}Hugo: hello"
         assert await self.recv(ada) == "{ALL}Hugo: hello"
 
     @gen_test
-    async def test_a_message_to_one_reaches_only_him(self):
+    async def test_a_message_to_one_person_reaches_only_them(self):
         hugo, ada = await self.two()
         hugo.send("{ada}psst")
         assert await self.recv(ada) == "{ada}Hugo: psst"
-        ada.send("{ALL}he whispers")
-        assert await self.recv(hugo) == "{ALL}ada: he whispers"
+        ada.send("{ALL}psst to you")
+        assert await self.recv(hugo) == "{ALL}ada: psst to you"
 
     @gen_test
-    async def test_quit_disconnects_and_the_others_are_told(self):
+    async def test_quit_disconnects_the_client_and_the_others_are_told(self):
         hugo, ada = await self.two()
         hugo.send("{QUIT}")
         assert await hugo.ended() == ""
@@ -77,7 +77,7 @@ class Exercise(DoorTest):
         assert await self.recv(ada) == "{CLIENTS}ada"
 
     @gen_test
-    async def test_so_do_an_empty_message_and_a_closed_window(self):
+    async def test_an_empty_message_and_a_closed_connection_do_the_same(self):
         hugo, ada = await self.two()
         bob = await self.register("bob")
         for _ in range(2):
@@ -90,7 +90,7 @@ class Exercise(DoorTest):
         assert await self.recv(ada) == "{CLIENTS}ada"
 
     @gen_test
-    async def test_a_name_that_is_taken_is_refused_with_a_message_that_the_window_shows(self):
+    async def test_a_taken_name_is_refused_with_a_message_that_clients_show(self):
         await self.register("Hugo")
         other = await self.connect(self.port)
         other.send("{REGISTER}Hugo")

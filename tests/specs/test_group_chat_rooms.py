@@ -1,7 +1,6 @@
 """The group chat exercise: rooms for the members of groups, over WebSockets, from a command line.
 
-Alex, Sue and Sandy sit at terminals with `webchat chat ws://…`; each has a password, and the groups that the exercise
-gives them.
+Alex, Sue and Sandy use `webchat chat ws://…` in terminals. Each has a password, and the groups that the exercise lists.
 """
 
 import json
@@ -24,7 +23,7 @@ GROUPS = {
 
 @pytest.fixture(scope="module")
 def chat():
-    """One server; what one test says in a room may be history in the next, so none says what another does."""
+    """One server for all tests, which therefore use different texts: a room's history outlives a test."""
     with Program("--message-rate", "0") as program:
         yield program
 
@@ -48,7 +47,7 @@ class Member(TerminalUser):
         return self
 
     def joins(self, room: str) -> "Member":
-        """Choose from the list that is offered after the login."""
+        """Choose a room from the list that is shown after the login."""
         self.sees("Join a chat room")
         self.sees("Its number or name")
         self.enters(room)
@@ -59,7 +58,7 @@ class Member(TerminalUser):
 
 @contextmanager
 def client(chat: Program, name: str, room: str):
-    """A client of a few lines, on the websockets library, that is in a room."""
+    """Somebody in a room, with a client of a few lines on the websockets library."""
     with connect(url(chat), proxy=None) as socket:
         for request in ({"type": "login", "username": name, "password": "password"}, {"type": "join", "room": room}):
             socket.send(json.dumps(request))
@@ -68,7 +67,7 @@ def client(chat: Program, name: str, room: str):
 
 
 def hear(socket, kind: str) -> dict:
-    """The next frame of a kind."""
+    """Return the next event of this type."""
     while True:
         frame = json.loads(socket.recv(timeout=PATIENCE))
         if frame["type"] == kind:
@@ -93,14 +92,14 @@ class TestLogin:
 
 class TestJoining:
     @pytest.mark.parametrize("name", GROUPS)
-    def test_after_the_login_join_a_chat_room_offers_the_users_groups_and_no_others(self, chat, name):
+    def test_after_the_login_the_menu_offers_exactly_the_rooms_of_the_users_groups(self, chat, name):
         with Member(chat, name) as member:
             member.logs_in()
             member.sees("Join a chat room")
             menu = member.sees("Its number or name")
             assert re.findall(r"\d  (.+?) *\n", menu) == GROUPS[name]
 
-    def test_a_room_is_chosen_by_number_or_name_and_can_be_left_for_later(self, chat):
+    def test_a_room_is_chosen_by_number_or_name_now_or_later(self, chat):
         with Member(chat, "Alex") as alex:
             alex.logs_in()
             alex.sees("Its number or name")
@@ -138,7 +137,7 @@ class TestJoining:
 
 
 class TestTalking:
-    def test_the_members_in_a_room_hear_each_other_and_nobody_else_does(self, chat):
+    def test_the_members_in_a_room_receive_each_others_messages_and_nobody_else_does(self, chat):
         with Member(chat, "Alex") as alex, Member(chat, "Sandy") as sandy, chat.say("passer-by") as stranger:
             alex.logs_in().joins("Taskmaster")
             sandy.logs_in().joins("Taskmaster")
@@ -152,7 +151,7 @@ class TestTalking:
                 assert hear(sue, "chat_message")["text"] == "good night"
                 assert stranger.hear(r"(Alex|Sandy)\*: ") == "Alex*: good night"
 
-    def test_several_rooms_at_once_each_line_says_where_it_belongs(self, chat):
+    def test_a_user_can_be_in_several_rooms_and_each_line_names_its_room(self, chat):
         with Member(chat, "Sue") as sue, client(chat, "Alex", "Taskmaster") as alex:
             sue.logs_in().joins("Taskmaster")
             sue.enters("/join Quite Interesting")
@@ -168,7 +167,7 @@ class TestTalking:
                 pass
             assert (heard["text"], heard["room"]) == ("done", "Taskmaster")
 
-    def test_whoever_has_left_a_room_hears_it_no_more(self, chat):
+    def test_a_user_who_has_left_a_room_receives_no_more_of_its_messages(self, chat):
         with Member(chat, "Sandy") as sandy, client(chat, "Alex", "Taskmaster") as alex:
             sandy.logs_in().joins("Taskmaster")
             sandy.enters("/part")
@@ -177,7 +176,7 @@ class TestTalking:
                 alex.send(json.dumps({"type": "message", **request}))
             assert "a secret" not in sandy.sees("no secret")
 
-    def test_private_messages_people_and_rooms_have_commands(self, chat):
+    def test_there_are_commands_for_private_messages_people_and_rooms(self, chat):
         with Member(chat, "Sandy") as sandy, client(chat, "Alex", "Taskmaster") as alex:
             sandy.logs_in().joins("Taskmaster")
             sandy.enters("/users")
@@ -192,7 +191,7 @@ class TestTalking:
 
 class TestLeaving:
     @pytest.mark.parametrize("goodbye", ["/quit\r", "\x04"])
-    def test_a_goodbye_ends_the_client_and_tells_the_room(self, chat, goodbye):
+    def test_quit_or_ctrl_d_ends_the_client_and_the_room_is_told(self, chat, goodbye):
         with Member(chat, "Sandy") as sandy, client(chat, "Alex", "Taskmaster") as alex:
             sandy.logs_in().joins("Taskmaster")
             while "Sandy*" not in hear(alex, "presence")["joined"]:

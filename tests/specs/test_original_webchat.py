@@ -1,6 +1,6 @@
-"""The original webchat of 2012, on Tornado and Socket.IO: what it did, and the one thing that it should not have done.
+"""The original webchat of 2012, on Tornado and Socket.IO: its features, and its one known bug.
 
-Each test is one requirement, tried with a real server, and with the page in a real browser or the stock clients.
+Each test is one requirement, tried with a real server, and with the page in a real browser or an official client.
 """
 
 import json
@@ -23,12 +23,12 @@ from tests.stock import Stock
 SCRIPT = Path(__file__).with_name("official.mjs")
 ASTERISKS = [chr(code) for code in range(0x30000) if "ASTERISK" in unicodedata.name(chr(code), "")]
 WAYS = ("auth", "connected")
-"""How a client logs in: in the handshake, or, as the original's did, with an event afterwards."""
+"""How a client logs in: in the handshake, or with an event afterwards, as in the original."""
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """A server of this file's own: wrong passwords are counted, and others try some, too."""
+    """A server for this file only, because wrong passwords are counted, and other files send some, too."""
     server = Server()
     yield server
     server.close()
@@ -36,7 +36,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def stock(server) -> Iterator[Callable[..., Stock]]:
-    """Makes stock clients: `stock()` is not connected yet, `stock("ada")` is in."""
+    """Makes python-socketio clients: `stock()` is not connected yet, `stock("ada")` is logged in."""
     with ExitStack() as stack:
         def make(name: str = "", password: str = "") -> Stock:
             client = stack.enter_context(Stock(server.url))
@@ -57,20 +57,20 @@ def bob(visit, guest) -> Visitor:
 
 
 def connections(server: Server) -> int:
-    """How many the server has, as it says itself."""
+    """Return how many connections the server reports."""
     with urlopen(f"{server.url}/metrics") as answer:
         lines = answer.read().decode().splitlines()
     return next(int(float(line.split()[1])) for line in lines if line.startswith("webchat_connections "))
 
 
 def alone(server: Server) -> None:
-    """Wait until only one is connected: those of the test before are gone."""
+    """Wait until one client is connected, that is, until those of the previous test are gone."""
     deadline = time.monotonic() + PATIENCE
     while connections(server) != 1:
-        assert time.monotonic() < deadline, "somebody else stays connected"
+        assert time.monotonic() < deadline, "another client is still connected"
 
 
-def test_it_starts_with_python_m_webchat_main_and_the_page_is_at_chat_index_html(server, visit):
+def test_python_m_webchat_main_starts_it_and_the_page_is_at_chat_index_html(server, visit):
     assert COMMAND[1:] == ["-m", "webchat.main"]
     page = visit()
     assert page.page.url == f"{server.url}/chat/index.html"
@@ -78,13 +78,13 @@ def test_it_starts_with_python_m_webchat_main_and_the_page_is_at_chat_index_html
     expect(page.join_button).to_be_visible()
 
 
-def test_the_bare_address_leads_to_the_page(server):
+def test_the_root_address_redirects_to_the_page(server):
     with urlopen(server.url) as answer:
         assert answer.url == f"{server.url}/chat/index.html"
         assert b'id="login"' in answer.read()
 
 
-def test_a_guest_types_a_name_and_is_in(visit, guest):
+def test_a_guest_logs_in_with_a_name_only(visit, guest):
     page, name = visit(), guest("ada")
     page.username.fill(name)
     page.username.press("Enter")
@@ -98,7 +98,7 @@ def test_the_hard_coded_account_admin_logs_in_with_the_password_admin(visit):
     expect(page.status).to_have_text("Connected as admin*")
 
 
-def test_an_authenticated_users_name_is_followed_by_an_asterisk_in_what_everybody_sees(visit, stock, ada):
+def test_everybody_sees_an_asterisk_after_the_name_of_an_authenticated_user(visit, stock, ada):
     bob = stock("bob")
     admin = visit("admin")
     assert bob.hear("presence")["joined"] == ["admin*"]
@@ -111,7 +111,7 @@ def test_an_authenticated_users_name_is_followed_by_an_asterisk_in_what_everybod
         expect(person.log().get_by_text("admin*", exact=True)).to_be_visible()
 
 
-def test_everybody_elses_asterisks_are_stripped_on_the_page(visit, guest, ada):
+def test_asterisks_are_removed_from_the_names_of_guests(visit, guest, ada):
     name = guest("cleo")
     page = visit()
     page.login(f"*＊{name}∗*")
@@ -119,18 +119,18 @@ def test_everybody_elses_asterisks_are_stripped_on_the_page(visit, guest, ada):
     expect(ada.users.get_by_role("option", name=name, exact=True)).to_have_count(1)
 
 
-def test_all_kinds_of_asterisk_are_stripped(stock):
+def test_all_kinds_of_asterisk_are_removed(stock):
     assert {"*", "＊", "∗", "⁎", "﹡"} <= set(ASTERISKS)
     client = stock()
     for asterisk in ASTERISKS:
-        if unicodedata.category(asterisk) == "Cf":  # an invisible tag; no name may have one
+        if unicodedata.category(asterisk) == "Cf":  # an invisible tag, which is not allowed in names
             assert client.refused(username=f"ada{asterisk}") == "bad-name"
         else:
             assert client.login(f"{asterisk}a{asterisk}da{asterisk}") == "ada", unicodedata.name(asterisk)
         client.disconnect()
 
 
-def test_an_accounts_name_without_its_password_is_refused_on_the_page(visit):
+def test_the_name_of_an_account_without_its_password_is_refused(visit):
     page = visit()
     page.login("admin")
     expect(page.alert).to_contain_text("password")
@@ -138,18 +138,18 @@ def test_an_accounts_name_without_its_password_is_refused_on_the_page(visit):
 
 
 @pytest.mark.parametrize("name", ["Sandy", "sandy", "Sandy*", "Ｓandy＊", "Sаndy"])
-def test_nor_can_a_guest_have_what_looks_like_it(stock, name):
+def test_a_name_that_looks_like_that_of_an_account_is_refused(stock, name):
     assert stock().refused(username=name) == "bad-credentials"
 
 
-def test_a_blank_recipient_sends_to_all_the_sender_included(visit, guest, ada, bob):
+def test_a_blank_recipient_sends_to_everybody_including_the_sender(visit, guest, ada, bob):
     cleo = visit(guest("cleo"))
     ada.say("hello all", to="")
     for person in (ada, bob, cleo):
         person.hears("hello all")
 
 
-def test_a_name_sends_to_that_one_alone_and_the_sender_sees_it_too(visit, guest, ada, bob):
+def test_a_message_to_a_name_is_shown_to_that_person_and_to_the_sender_only(visit, guest, ada, bob):
     cleo = visit(guest("cleo"))
     ada.say("only you", to=bob.name)
     bob.hears("only you", ada.name)
@@ -170,7 +170,7 @@ def test_presence_is_shown_as_people_come_and_go(visit, guest, ada):
     expect(ada.log().get_by_text(f"{bob.name} left")).to_be_visible()
 
 
-class TestAFailedLoginLeavesNoConnectionBehindThatHearsEverythingASecondTime:
+class TestAfterFailedLoginsEachMessageArrivesOnce:
     def test_on_the_page(self, server, visit, bob):
         alone(server)
         page = visit()
@@ -230,7 +230,7 @@ class TestAFailedLoginLeavesNoConnectionBehindThatHearsEverythingASecondTime:
             client.connect()
             answer = client.ask("connected", username="Sue", password="wrong")
             assert (answer["ok"], answer["code"]) == (False, "bad-credentials")
-            client.turned_out()
+            client.disconnected()
 
     def talk_to(self, name: str, speaker: Stock) -> None:
         speaker.ask("message", message="to everyone")
@@ -238,7 +238,7 @@ class TestAFailedLoginLeavesNoConnectionBehindThatHearsEverythingASecondTime:
         speaker.ask("message", message="the end")
 
 
-def test_the_originals_events_connected_message_and_privmsg_work_with_a_stock_client(stock, guest):
+def test_the_events_of_the_original_connected_message_and_privmsg_work_with_an_official_client(stock, guest):
     ada, name, cleo = stock(), guest("ada"), stock(guest("cleo"))
     ada.connect()
     assert ada.ask("connected", username=name) == {"ok": True}

@@ -1,7 +1,7 @@
-"""The TCP chat challenge, step by step: what it asks of the servers. (The terminal client has tests of its own.)
+"""The TCP chat challenge, step by step: its requirements for the servers. (See test_terminal_client.py for the client.)
 
 1. An echo server on port 7007.  2. Many clients at once.  3. A name, given with the first line.
-4. Every line goes to everybody but its sender.  5. Commands.
+4. Every line goes to everybody except its sender.  5. Commands.
 """
 
 from tornado.testing import bind_unused_port, gen_test
@@ -32,14 +32,14 @@ class Step1EchoServer(DoorTest):
         assert await peer.until("\n") == "hello\n"
 
     @gen_test
-    async def test_it_serves_one_line_after_the_other(self):
+    async def test_it_returns_one_line_after_the_other(self):
         peer = await self.connect(self.port)
         for text in ("one", "two", "three"):
             peer.send(f"{text}\n")
             assert await peer.until("\n") == f"{text}\n"
 
     @gen_test
-    async def test_a_client_that_leaves_disturbs_no_other(self):
+    async def test_a_client_that_leaves_does_not_affect_others(self):
         staying, leaving = await self.connect(self.port), await self.connect(self.port)
         leaving.reset()
         staying.send("still here\n")
@@ -48,7 +48,7 @@ class Step1EchoServer(DoorTest):
 
 class Step2ManyClients(DoorTest):
     @gen_test
-    async def test_many_are_connected_at_once_and_each_is_answered(self):
+    async def test_many_clients_are_connected_at_the_same_time_and_each_is_answered(self):
         port = self.open_lines()
         crowd = [await self.typist(port, f"guest {number}") for number in range(20)]
         for peer in crowd:
@@ -56,7 +56,7 @@ class Step2ManyClients(DoorTest):
             await peer.until("-!- 20 here: ")
 
     @gen_test
-    async def test_whoever_says_nothing_keeps_nobody_waiting(self):
+    async def test_a_silent_client_does_not_hold_up_others(self):
         port = self.open_lines()
         await self.connect(port)
         hugo, ada = await self.typist(port, "Hugo"), await self.typist(port, "ada")
@@ -74,7 +74,7 @@ class Step3Names(DoorTest):
         await ada.until("Hugo: hello\n")
 
     @gen_test
-    async def test_a_client_that_writes_its_name_into_every_line_is_shown_with_it_once(self):
+    async def test_a_client_that_repeats_its_name_in_every_line_is_shown_with_the_name_once(self):
         port = self.open_lines()
         ada, hugo = await self.typist(port, "ada"), await self.connect(port)
         hugo.send("Hugo: hello\n")
@@ -82,7 +82,7 @@ class Step3Names(DoorTest):
         await ada.until("Hugo: hello\nHugo: again\n")
 
     @gen_test
-    async def test_two_cannot_have_the_same_name(self):
+    async def test_two_people_cannot_have_the_same_name(self):
         port = self.open_lines()
         await self.typist(port, "Hugo")
         other = await self.connect(port)
@@ -92,7 +92,7 @@ class Step3Names(DoorTest):
 
 class Step4Broadcast(DoorTest):
     @gen_test
-    async def test_a_line_reaches_everybody_but_its_sender(self):
+    async def test_a_line_reaches_everybody_except_its_sender(self):
         port = self.open_lines()
         crowd = [await self.typist(port, name) for name in ("Hugo", "ada", "bob")]
         crowd[0].send("hello\n")
@@ -102,7 +102,7 @@ class Step4Broadcast(DoorTest):
         assert "Hugo: hello" not in await crowd[0].until("ada: hi\n")
 
     @gen_test
-    async def test_arrivals_and_departures_are_announced_to_those_who_are_there(self):
+    async def test_arrivals_and_departures_are_announced_to_the_others(self):
         port = self.open_lines()
         ada = await self.typist(port, "ada")
         hugo = await self.typist(port, "Hugo")
@@ -111,7 +111,7 @@ class Step4Broadcast(DoorTest):
         assert await ada.until("\n") == "-!- Hugo has left\n"
 
     @gen_test
-    async def test_each_speakers_lines_arrive_in_his_order(self):
+    async def test_the_lines_of_each_sender_arrive_in_order(self):
         port = self.open_lines()
         hugo, ada = await self.typist(port, "Hugo"), await self.typist(port, "ada")
         hugo.send("".join(f"text {number}\n" for number in range(200)))

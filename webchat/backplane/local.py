@@ -21,7 +21,7 @@ def new_token(shown: str) -> str:
     So a person with two windows, whose server was restarted, gets both back: the first window makes the token valid
     again for the second.
     """
-    return shown if TOKEN.fullmatch(shown) else secrets.token_urlsafe(16)
+    return shown if TOKEN.fullmatch(shown) else secrets.token_hex(16)
 
 
 def _equal(expected: str, token: str) -> bool:

@@ -81,7 +81,7 @@ def load(path: Path, run: RunComparison, *, failures: SlidingWindow | None = Non
     return Accounts(accounts_file.read(path), run, failures=failures)
 
 
-DEMO = {
+DEMO_ACCOUNTS = {
     "admin": ((), "TVpVTBYOcHb+gMhpIoqObg$FM9GO/wSO9ZrxddvjaTfEljkscmE7yVQLkQBo3LsLOs"),
     "Alex": (("8 out of 10 cats", "Taskmaster"),
              "jQbmCxwXFYnhPlGlJpIbIQ$6sQ48X4/O/b0PFvs5XGHO8VzVoSoTs8FbcfFemDRuIs"),
@@ -97,4 +97,4 @@ def demo_accounts(run: RunComparison, *, failures: SlidingWindow | None = None,
                   clock: Callable[[], float] = time.monotonic) -> Accounts:
     """Return accounts to try the chat with; the arguments are those of Accounts."""
     return Accounts((Account(names.parse(name), rooms, f"$argon2id$v=19$m=1024,t=1,p=1${hash}")
-                     for name, (rooms, hash) in DEMO.items()), run, failures=failures, clock=clock)
+                     for name, (rooms, hash) in DEMO_ACCOUNTS.items()), run, failures=failures, clock=clock)

@@ -363,7 +363,9 @@ class Hub:
         return session.person
 
     def _rate_limited_person(self, session: Session) -> Person:
-        person = self._person(session)
+        person = session.person
+        if person is None:
+            raise LoginRequired
         if not person.bucket.take(self._clock.time()):
             raise SlowDown
         return person

@@ -1,6 +1,5 @@
 """Logins: who may use a name, and the claim on it in the whole chat."""
 
-from collections import Counter
 from collections.abc import Callable
 
 from webchat.chat import names
@@ -27,7 +26,7 @@ class NameClaims:
         self._accounts = accounts
         self._new_person = new_person
         self._disconnect_guest = disconnect_guest
-        self._pending: Counter[str] = Counter()  # claims that wait for the backplane, by key
+        self._pending: dict[str, int] = {}  # claims that wait for the backplane, by key
 
     async def claim(self, session: Session, command: Login | Rename) -> Person:
         """Check the name and the password of a login or a change of name, then claim the name in the whole chat.
@@ -50,7 +49,7 @@ class NameClaims:
     def release(self, key: str) -> None:
         """Give up the claim on a name, unless a connection to this process uses it or is about to use it."""
         person = self._people.find(key)
-        if not (person and person.sessions) and not self._pending[key]:
+        if not (person and person.sessions) and key not in self._pending:
             self._backplane.release(key)
 
     async def _authenticate(self, session: Session, name: Name, command: Login | Rename) -> Account | None:
@@ -75,13 +74,15 @@ class NameClaims:
             name = holder.name  # a further connection keeps the spelling of the first
         own = session.person if session.person and session.person.key == name.key else None
         token = own.token if own else _token(command)
-        self._pending[name.key] += 1
+        self._pending[name.key] = self._pending.get(name.key, 0) + 1
         granted = False
         try:
             token = await self._backplane.claim(name, authenticated, token)
             granted = not session.closed
         finally:
-            self._pending -= Counter([name.key])
+            self._pending[name.key] -= 1
+            if not self._pending[name.key]:
+                del self._pending[name.key]
             if not granted:
                 self.release(name.key)
         if not granted:

@@ -14,19 +14,16 @@ class Person:
     limits the rate of messages.
     """
 
-    __slots__ = ("authenticated", "bucket", "name", "nodes", "sessions", "shown", "token")
+    __slots__ = ("authenticated", "bucket", "key", "name", "nodes", "sessions", "shown", "token")
 
     def __init__(self, name: Name, authenticated: bool, bucket: TokenBucket, token: str = ""):
         self.authenticated = authenticated
+        self.key = name.key
         self.set_name(name)
         self.bucket = bucket
         self.token = token
         self.sessions = Audience()
         self.nodes: set[str] = set()
-
-    @property
-    def key(self) -> str:
-        return self.name.key
 
     def set_name(self, name: Name) -> None:
         """Show this name. An account's name is shown with an asterisk, which no guest's name can contain."""

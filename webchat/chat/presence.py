@@ -55,7 +55,7 @@ class PresenceTracker:
 
     def has_pending_join(self, name: str) -> bool:
         """Return whether this name joined since the last diff was sent."""
-        return self.pending and PresenceChange(name, joined=True) in self._pending
+        return bool(self._pending) and PresenceChange(name, joined=True) in self._pending
 
     def send_diff(self, audience: Audience) -> None:
         """Send each listener in the audience the changes that it has not been told."""

@@ -88,7 +88,7 @@ class BraceDecoder:
     def receive(self, data: bytes) -> list[BraceInput]:
         """Take one segment; never raises."""
         if self._protocol_check.receive(data):
-            self._buffer = ""
+            self._keep("")
             return [OtherProtocol()]
         self._append(self._utf8.decode(data))
         return list(self._messages())

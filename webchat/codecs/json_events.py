@@ -73,6 +73,7 @@ _EVENT_NAMES: dict[type[Event], str] = {
     Welcome: "welcome", ChatMessage: "chat_message", Presence: "presence", Typing: "typing", Notice: "notice",
 }
 _EVENTS = {name: event for event, name in _EVENT_NAMES.items()}
+_FIELD_NAMES = {event: tuple(field.name for field in fields(event)) for event in _EVENT_NAMES}
 
 COMMAND_NAMES = frozenset(_BY_EVENT)
 """The events that a client may send."""
@@ -124,7 +125,11 @@ def error_answer(error: ChatError) -> dict[str, Any]:
 
 
 def _fields(event: Event) -> dict[str, Any]:
-    return {field.name: value for field in fields(event) if (value := getattr(event, field.name)) is not None}
+    values = {}
+    for name in _FIELD_NAMES[type(event)]:
+        if (value := getattr(event, name)) is not None:
+            values[name] = value
+    return values
 
 
 # The client's half.

@@ -27,7 +27,7 @@ class Pacer:
     """Makes each message a write of its own, `gap` seconds after the one before, for a client without newlines.
 
     `roster()` returns the list of people at the time of the call; requested several times before its turn, it is
-    written once. If more than `limit` bytes wait, they are dropped, and `on_overflow(reason)` is called.
+    written once. If more than `limit` bytes wait, the pacer stops, and `on_overflow(reason)` is called.
     """
 
     def __init__(self, write: Callable[[bytes], None], roster: Callable[[], bytes], *, limit: int,
@@ -41,14 +41,15 @@ class Pacer:
         self._waiting: deque[bytes | None] = deque()  # None: the list of people
         self._size = 0
         self._timer: Timer | None = None
+        self._stopped = False
 
     def send(self, message: bytes) -> None:
         self._size += len(message)
-        if self._size > self._limit:
+        if self._size <= self._limit:
+            self._append(message)
+        elif not self._stopped:
             self.stop()
             self._on_overflow(f"more than {self._limit} bytes are waiting for their turn")
-        else:
-            self._append(message)
 
     def send_roster(self) -> None:
         if None not in self._waiting:
@@ -61,14 +62,15 @@ class Pacer:
         self.stop()
 
     def stop(self) -> None:
-        """Drop everything that waits."""
+        """Drop everything that waits, and everything that is sent from now on."""
+        self._stopped = True
         self._waiting.clear()
-        self._size = 0
         if self._timer:
             self._timer.cancel()
-            self._timer = None
 
     def _append(self, message: bytes | None) -> None:
+        if self._stopped:
+            return
         self._waiting.append(message)
         if self._timer is None:
             self._next_turn()

@@ -69,7 +69,7 @@ class LineConnection(Connection[lines.LineInput]):
     async def _handle_line(self, text: str) -> None:
         if self.session.person is None:
             await self._handle_line_before_login(text)
-        elif text.strip() and (said := without_own_name(text, self.session.person.shown)).strip():
+        elif (said := without_own_name(text, self.session.person.shown)).strip():
             await self._execute(parse(said, self.room))
 
     async def _handle_line_before_login(self, text: str) -> None:

@@ -1,6 +1,6 @@
-"""What looks after a server: `/healthz`, `/metrics`, and the counts behind them.
+"""Monitoring: `/healthz`, `/metrics`, and the counts that they show.
 
-Counting is one addition to a dictionary's entry; names, help and text are made when somebody asks for them.
+To count is to increment a value in a dictionary. Names, help texts and output are made only on request.
 """
 
 import hmac
@@ -14,12 +14,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from tornado.web import HTTPError
 
-from webchat.gateways.pages import Plain, Rule
+from webchat.gateways.pages import PlainHandler, Rule
 from webchat.net.proxies import Proxies
 
 
 class Family(NamedTuple):
-    """One metric: the attribute of `Metrics` that holds its counts, what they are told apart by, and its help."""
+    """One metric: the attribute of `Metrics` with its counts, the label that distinguishes them, and its help text."""
 
     attribute: str
     label: str
@@ -27,17 +27,17 @@ class Family(NamedTuple):
 
 
 COUNTERS = (
-    Family("messages", "kind", "Messages said here: to everyone, in a room, or to one user."),
-    Family("refusals", "code", "Requests refused, logins included, by the code that the client was told."),
-    Family("backplane", "event", "What happened between this server and the others."),
+    Family("messages", "kind", "Messages sent through this server: to everyone, in a room, or to one user."),
+    Family("refusals", "code", "Requests refused, logins included, by the error code sent to the client."),
+    Family("backplane", "event", "Events between this server and the others."),
 )
 
 
 class Metrics:
     """The server's counts: `metrics.messages["room"] += 1`.
 
-    Each attribute named in COUNTERS maps a label's value to a number that only grows; a value not seen before counts as
-    0. Whoever counts already may put its own mapping there. What has not been counted yet is not shown.
+    Each attribute named in COUNTERS maps a value of the label to a number that only grows, starting at 0. A component
+    that keeps such counts itself can assign its own mapping. Values that have never been counted are not shown.
     """
 
     def __init__(self) -> None:
@@ -51,11 +51,11 @@ class Metrics:
         PlatformCollector(registry=self.registry)
 
     def watch(self, name: str, help: str, read: Callable[[], float]) -> None:
-        """Show a number that is kept elsewhere, read only when asked for: `watch("users", "…", lambda: len(users))`."""
+        """Show a number that is kept elsewhere and read on each request: `watch("users", "…", lambda: len(users))`."""
         self._watched[name] = help, read
 
     def collect(self) -> Iterator[Metric]:
-        """The counts as Prometheus' metric families (`prometheus_client.registry.Collector`)."""
+        """Yield the counts as metric families (`prometheus_client.registry.Collector`)."""
         for family in COUNTERS:
             metric = CounterMetricFamily(f"webchat_{family.attribute}", family.help, labels=[family.label])
             for value, count in sorted(getattr(self, family.attribute).items()):
@@ -66,23 +66,23 @@ class Metrics:
             yield GaugeMetricFamily(f"webchat_{name}", help, value=read())
 
     def describe(self) -> list[Metric]:
-        """Nothing, so that registering does not read counts that are not there yet."""
+        """Return nothing, so that registering does not call `collect` before the counts exist."""
         return []
 
 
 def routes(*, health: Callable[[], dict[str, Any]], registry: CollectorRegistry, proxies: Proxies | None = None,
            metrics_token: str | None = None) -> list[Rule]:
-    """Tornado rules for `/healthz` and `/metrics`.
+    """Return the Tornado rules for `/healthz` and `/metrics`.
 
-    `health` returns what `/healthz` says, as JSON, with at least a `status`. `/metrics` shows `registry`: to this
-    machine alone, or, where there is a token, to whoever sends it.
+    `/healthz` shows what `health` returns, as JSON; it has at least a `status`. `/metrics` shows `registry` to requests
+    that carry `metrics_token`, or, without a token, to requests from this machine.
     """
     guard = {"registry": registry, "proxies": proxies or Proxies(), "token": metrics_token}
     return [(r"/healthz", Health, {"health": health}), (r"/metrics", MetricsPage, guard)]
 
 
-class Health(Plain):
-    """Always 200: a server that lost its Redis still serves its own people, and a load balancer must keep it."""
+class Health(PlainHandler):
+    """Answers always with 200: a load balancer must keep a server without Redis, which still serves its clients."""
 
     def initialize(self, health: Callable[[], dict[str, Any]]) -> None:
         self._health = health
@@ -93,8 +93,8 @@ class Health(Plain):
         self.finish(json.dumps(self._health()) + "\n")
 
 
-class MetricsPage(Plain):
-    """Prometheus' text format, for those who may read it."""
+class MetricsPage(PlainHandler):
+    """Shows the metrics in Prometheus' text format to authorised clients."""
 
     def initialize(self, registry: CollectorRegistry, proxies: Proxies, token: str | None) -> None:
         self._registry, self._proxies, self._token = registry, proxies, token
@@ -110,5 +110,5 @@ class MetricsPage(Plain):
         if self._token is None:
             return self._proxies.is_local(self.request)
         scheme, _, given = self.request.headers.get("Authorization", "").partition(" ")
-        sent = given.strip().encode("latin-1")  # as Tornado decoded it
+        sent = given.strip().encode("latin-1")  # Tornado decodes headers as Latin-1
         return scheme.lower() == "bearer" and hmac.compare_digest(sent, self._token.encode())

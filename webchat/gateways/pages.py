@@ -1,11 +1,11 @@
-"""The page: `/chat/…`, from memory."""
+"""The page: serves `/chat/…` from memory."""
 
 import re
+from http.client import responses
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tornado.httputil import responses
 from tornado.web import HTTPError, RequestHandler
 
 import webchat
@@ -29,7 +29,7 @@ SECURITY = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""On every response, errors included."""
+"""Headers of every response, errors included."""
 
 VERSIONED = re.compile(r"(?P<version>[0-9a-f]{16})/(?P<name>.+)")
 
@@ -37,26 +37,26 @@ Rule = tuple[str, type[RequestHandler], dict[str, Any]]
 
 
 def routes(static_root: Path | None = None) -> list[Rule]:
-    """Tornado rules for the page; give the application `NotFound` as its `default_handler_class`, too.
+    """Return the Tornado rules for the page. Use `NotFound` as the application's `default_handler_class`.
 
-    `static_root` is the folder that holds `chat/`. Raises FileNotFoundError where the page is missing.
+    `static_root` is the folder that contains `chat/`. Raises FileNotFoundError if the page is missing.
     """
     tree = assets.load((static_root or find_static_root()) / "chat", ENTRY)
     return [
-        (r"/(?:chat/?)?", Lead, {"to": HOME}),
-        (r"/favicon\.ico", Lead, {"to": ICON}),
-        (r"/chat/(.+)", Page, {"tree": tree}),
+        (r"/(?:chat/?)?", Redirect, {"to": HOME}),
+        (r"/favicon\.ico", Redirect, {"to": ICON}),
+        (r"/chat/(.+)", PageFile, {"tree": tree}),
     ]
 
 
 def find_static_root() -> Path:
-    """The folder that holds `chat/`: inside the installed package, or beside it in a checkout."""
+    """Return the folder that contains `chat/`: inside the installed package, or next to it in a checkout."""
     packaged = Path(str(files(webchat))) / "static"
     return packaged if packaged.is_dir() else Path(webchat.__file__).parents[1] / "static"
 
 
-class Plain(RequestHandler):
-    """GET and HEAD, the security headers on every answer, and errors as one line of text."""
+class PlainHandler(RequestHandler):
+    """Allows GET and HEAD, sends the security headers with every response, and errors as one line of text."""
 
     def set_default_headers(self) -> None:
         self.clear_header("Server")
@@ -64,11 +64,11 @@ class Plain(RequestHandler):
             self.set_header(name, value)
 
     def head(self, *args: str) -> None:
-        """GET without its body, which Tornado leaves out by itself."""
+        """Do the same as GET; Tornado leaves out the body."""
         self.get(*args)
 
     def compute_etag(self) -> str | None:
-        """None: only what a client keeps has one."""
+        """Return None: by default nothing is cached."""
         return None
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
@@ -79,8 +79,8 @@ class Plain(RequestHandler):
         self.finish(f"{status_code} {responses.get(status_code, 'Error')}\n")
 
 
-class Lead(Plain):
-    """Leads to another address: the page from `/`, `/chat` and `/chat/`, its icon from where browsers look unasked."""
+class Redirect(PlainHandler):
+    """Redirects `/`, `/chat` and `/chat/` to the page, and `/favicon.ico`, which browsers request, to its icon."""
 
     def initialize(self, to: str) -> None:
         self._to = to
@@ -90,19 +90,19 @@ class Lead(Plain):
         self.redirect(self._to)
 
 
-class NotFound(Plain):
-    """Any address that nothing stands at."""
+class NotFound(PlainHandler):
+    """Answers every other address with 404."""
 
     def prepare(self) -> None:
         raise HTTPError(404)
 
 
-class Page(Plain):
-    """A file of the page, from memory.
+class PageFile(PlainHandler):
+    """Serves a file of the page from memory.
 
-    `/chat/VERSION/…` never changes and is kept by browsers for good; any other address is asked about again each time,
-    and answered with 304 where nothing changed. Under a version that is not ours the current file is given and not
-    kept: while servers behind one address are replaced one by one, a page from one loads its files from another.
+    The content of `/chat/VERSION/…` never changes, so browsers cache it forever. They revalidate any other address each
+    time, and get 304 if nothing has changed. An unknown version gets the current file, without caching: while servers
+    behind one address are updated one by one, the page from one server may load its files from another.
     """
 
     def initialize(self, tree: assets.Tree) -> None:
@@ -116,7 +116,7 @@ class Page(Plain):
         if asset is None or versioned and name == ENTRY:
             raise HTTPError(404)
         current = versioned is not None and versioned["version"] == self._tree.version
-        body, self._etag, coding = asset.coded(_reads_gzip(self.request.headers.get("Accept-Encoding", "")))
+        body, self._etag, coding = asset.coded(_accepts_gzip(self.request.headers.get("Accept-Encoding", "")))
         self.set_header("Content-Type", asset.type)
         self.set_header("Cache-Control", FOREVER if current else REVALIDATE)
         self.set_header("Vary", "Accept-Encoding")
@@ -125,12 +125,12 @@ class Page(Plain):
         self.finish(body)
 
     def compute_etag(self) -> str:
-        """The file's own; Tornado compares it with `If-None-Match` and answers 304."""
+        """Return the file's ETag. Tornado compares it with `If-None-Match`, and answers 304 if they are equal."""
         return self._etag
 
 
-def _reads_gzip(accept_encoding: str) -> bool:
-    """Whether the client takes gzip (RFC 9110, 12.5.3): named, or by `*`, and with a weight above zero."""
+def _accepts_gzip(accept_encoding: str) -> bool:
+    """Return whether the client accepts gzip, by name or by `*`, with a weight above zero (RFC 9110, 12.5.3)."""
     weights = {}
     for coding in accept_encoding.lower().split(","):
         name, _, weight = coding.partition(";")

@@ -6,6 +6,7 @@ Frames from server to client are not masked, so the same bytes can be sent to ev
 import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import NoReturn
 
 from webchat.net.errors import ProtocolViolation
@@ -59,14 +60,11 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return bytes((0x80 | opcode, 127)) + size.to_bytes(8) + payload
 
 
-def text_frame(payload: bytes) -> bytes:
-    """Return `payload`, which must be UTF-8, as one unmasked, final text frame."""
-    return frame(TEXT, payload)
+text_frame = partial(frame, TEXT)
+"""Return a payload, which must be UTF-8, as one unmasked, final text frame."""
 
-
-def binary_frame(payload: bytes) -> bytes:
-    """Return `payload` as one unmasked, final binary frame."""
-    return frame(BINARY, payload)
+binary_frame = partial(frame, BINARY)
+"""Return a payload as one unmasked, final binary frame."""
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
@@ -101,7 +99,7 @@ class FrameReader:
             self._buffer += data
             buffer = self._buffer
         start = 0
-        while found := self._frame(buffer, start):
+        while start < len(buffer) and (found := self._frame(buffer, start)):
             final, opcode, payload, start = found
             if opcode >= CLOSE:
                 yield self._control(opcode, payload)

@@ -32,6 +32,8 @@ class Proxies:
         It is the peer's own unless the peer is a trusted proxy. An entry that is not an address ends the search at the
         proxy that appended it.
         """
+        if not self._trusted:
+            return peer
         hops = [hop.strip() for header in forwarded for hop in header.split(",")]
         while hops and self.trusts(peer):
             hop = _address(hops.pop())

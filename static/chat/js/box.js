@@ -1,4 +1,4 @@
-/** One conversation: a region with its name, its log, what is written next, and a way to close it. */
+/** The box of one conversation: a region with its name, its log, the composer, and a close button. */
 
 import { Composer } from "./composer.js";
 import { el, icon } from "./dom.js";
@@ -46,7 +46,7 @@ export class Box {
     this.refresh();
   }
 
-  /** Show the conversation's name, unread count and who is there. */
+  /** Show the conversation's current name, unread count and people. */
   refresh() {
     const { title, unread } = this.conversation;
     this.element.setAttribute("aria-label", title);
@@ -72,7 +72,7 @@ export class Box {
     this.composer.message.focus({ preventScroll: true });
   }
 
-  /** Somebody is typing; the hint goes when they have said it, or after a while. */
+  /** Show that somebody is typing, until their message arrives or some seconds have passed. */
   typing(name) {
     clearTimeout(this.#typing.get(name));
     this.#typing.set(name, setTimeout(() => this.typed(name), TYPING_MS));
@@ -90,7 +90,7 @@ export class Box {
     this.hint.textContent = texts[names.length] ?? "Several people are typing…";
   }
 
-  /** Take the box from the page; what was being written stays with the conversation. */
+  /** Remove the box from the page, and keep the unsent text as the conversation's draft. */
   remove() {
     this.conversation.draft = this.composer.message.value;
     this.log.observer.disconnect();

@@ -1,4 +1,4 @@
-/** What a person can do here, and what follows from what the server says: between wire, store and history. */
+/** Connects wire, store and history: carries out what the user does, and handles what the server sends. */
 
 import { samePerson } from "./presence.js";
 import { messageOf } from "./store.js";
@@ -29,7 +29,7 @@ export class Chat extends EventTarget {
     this.dispatchEvent(Object.assign(new Event(type), { detail }));
   }
 
-  /** A sentence for the person at the page, from the server or from the page itself. */
+  /** Show the user a sentence from the server or from the page itself. */
   #warn(message) {
     this.#tell("warning", message);
   }
@@ -57,7 +57,7 @@ export class Chat extends EventTarget {
     else this.#restore(payload.username);
   }
 
-  /** Boxes that were open under this name are there again. */
+  /** Open the boxes that were open under this name before. */
   async #restore(me) {
     const boxes = await this.history.boxes(me);
     if (this.store.me?.name !== me) return;
@@ -134,7 +134,7 @@ export class Chat extends EventTarget {
     return this.store.open(target);
   }
 
-  /** Put a conversation away: a private one stays in this browser, a room is left. */
+  /** Close a conversation. A private one is kept in this browser; a room is left. */
   close(conversation) {
     const { kind, name } = conversation.target;
     this.store.close(conversation);
@@ -148,11 +148,11 @@ export class Chat extends EventTarget {
     this.#listPast();
   }
 
-  /** Say something in a conversation, or to one person by name. Rejects with a Refusal. */
+  /** Send a text to a conversation or, with `to`, to one person. Rejects with a Refusal. */
   async send(conversation, text, to = "") {
     const target = to ? person(this.store.find(to) ?? to) : conversation.target;
     const { id, time } = await this.wire.say(target, text);
-    // The server does not send a private message back to the connection that it came from.
+    // The server does not send a private message back to the connection that sent it.
     if (target.kind !== "person" || !this.store.me) return;
     this.#received({ id, time, text, from_user: this.store.me.name, to_user: target.name });
   }
@@ -161,7 +161,7 @@ export class Chat extends EventTarget {
     this.wire.typing(conversation.target);
   }
 
-  /** Show more of what this browser keeps of a private conversation. */
+  /** Show older messages of a private conversation that this browser keeps. */
   async earlier(conversation) {
     const before = conversation.entries.find(({ id }) => id !== undefined)?.id;
     const messages = await this.history.load(this.store.me.name, conversation.target.name, { before, limit: PAGE });
@@ -169,7 +169,7 @@ export class Chat extends EventTarget {
     this.store.merge(conversation, messages);
   }
 
-  /** All that this browser keeps of a private conversation, as a JSON document. */
+  /** Return all messages of a private conversation that this browser keeps, as a JSON document. */
   async exported(conversation) {
     const { name } = conversation.target;
     const me = this.store.me.name;
@@ -184,7 +184,7 @@ export class Chat extends EventTarget {
   }
 }
 
-/** The token that takes one's own name back after the page was loaded anew, in this tab only. */
+/** Return the token with which this tab gets its name back after the page was reloaded. */
 function keptToken(username) {
   try {
     const kept = JSON.parse(sessionStorage.getItem(TOKEN));
@@ -198,6 +198,6 @@ function keepToken(kept) {
   try {
     sessionStorage.setItem(TOKEN, JSON.stringify(kept));
   } catch {
-    // A browser that forbids storage only makes a lost name slower to take back.
+    // Without storage it only takes longer to get a lost name back.
   }
 }

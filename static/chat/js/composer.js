@@ -1,17 +1,17 @@
-/** Where a message is written: Enter sends, Shift+Enter breaks the line, what is refused comes back. */
+/** The field for the next message: Enter sends, Shift+Enter starts a new line, a refused text returns to the field. */
 
 import { alertOf, el, icon } from "./dom.js";
 import { Outbox } from "./outbox.js";
 
 const TYPING_MS = 3_000;
-/** A message under way shows after this long: most are there sooner, and a flicker tells nobody anything. */
+/** Show "Sending…" only after this time: most messages arrive sooner, and it would just flicker. */
 const SLOW_MS = 500;
 
 export class Composer {
   #typedAt = 0;
   #timer = 0;
 
-  /** `send(text, to)` rejects with a Refusal; `typing()` hints to the others. */
+  /** `send(text, to)` rejects with a Refusal; `typing()` tells the others that the user is typing. */
   constructor({ target, draft }, { send, typing }) {
     this.typing = typing;
     this.message = el("textarea", {
@@ -51,7 +51,7 @@ export class Composer {
     this.element.classList.toggle("private", this.sendTo.value.trim() !== "");
   }
 
-  /** Enter in `Send to` goes on to the message, where there is none yet. */
+  /** Enter in `Send to` moves on to the message if that is still empty. */
   #toKey(event) {
     if (event.key !== "Enter" || event.isComposing || this.message.value.trim()) return;
     event.preventDefault();
@@ -59,7 +59,7 @@ export class Composer {
   }
 
   #key(event) {
-    // Enter that ends an input method's composition is not the writer's (229: browsers that end it before the key).
+    // Enter that ends an input method's composition must not send (229: browsers that end it before the key event).
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     this.element.requestSubmit();

@@ -1,6 +1,6 @@
-/** Making elements. Text goes in as text: nothing here, or anywhere in the page, reads a string as HTML. */
+/** Creates elements. Text is added as text: nothing in the page parses a string as HTML. */
 
-/** An element with children and attributes: `onclick` and the like are listeners, `false` leaves an attribute out. */
+/** Create an element with attributes and children. `onclick` etc. add listeners; `false` omits an attribute. */
 export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -13,7 +13,7 @@ export function el(tag, attributes = {}, ...children) {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Icons of 20 by 20 units, drawn with one stroke; each is decoration beside a text or a label. */
+/** Icons of 20 by 20 units, drawn as outlines. They are decoration: each has a text or a label beside it. */
 const PATHS = {
   close: "M5 5l10 10M15 5L5 15",
   send: "M4 10.5L16 4l-4 12.5-3-5z",
@@ -33,5 +33,5 @@ export function icon(name) {
   return svg;
 }
 
-/** A message that a screen reader reads out at once; made anew each time, for an unchanged one would stay unread. */
+/** Create a message that screen readers read out at once. Create a new one each time: an unchanged one is not read. */
 export const alertOf = (text, ...more) => el("p", { role: "alert", class: "alert" }, el("span", {}, text), ...more);

@@ -1,8 +1,8 @@
 /**
- * Private conversations, kept in this browser only (IndexedDB), under the pair of names: mine and the other's.
+ * Private conversations, stored only in this browser (IndexedDB), by the two names: the user's and the other person's.
  *
- * A name counts without its badge and in any case (`Alex*` and `alex` are one person). Messages are kept by id, so
- * that several tabs of one name write each message once.
+ * Names are compared without their asterisk and without case (`Alex*` and `alex` are one person). Messages are stored
+ * by id, so several tabs with the same name store each message once.
  */
 
 import { fold } from "./presence.js";
@@ -20,11 +20,11 @@ function create({ target: { result: db } }) {
   db.createObjectStore("messages", { keyPath: ["me", "them", "id"] });
 }
 
-/** Every key that begins with these parts; an array sorts after any string. */
+/** The range of keys that begin with these parts: an array sorts after any string. */
 const under = (...parts) => IDBKeyRange.bound(parts, [...parts, []]);
 
 export class History {
-  /** The database, or null where the browser forbids storage (private windows): nothing is kept then. */
+  /** The database; null if the browser forbids storage, as in private windows. Nothing is kept then. */
   #db = this.#open();
 
   async #open() {
@@ -39,13 +39,13 @@ export class History {
     }
   }
 
-  /** Do something with a store; without a database the outcome is `otherwise`. */
+  /** Call `use` with an object store and return its result; without a database, return `otherwise`. */
   async #with(name, mode, use, otherwise) {
     const db = await this.#db;
     return db ? use(db.transaction(name, mode).objectStore(name)) : otherwise;
   }
 
-  /** The conversations of that name, in the order of opening: `{name, open, since}`. */
+  /** Return the conversations of this user, in the order in which they were opened: `{name, open, since}`. */
   async boxes(me) {
     const boxes = await this.#with("boxes", "readonly", (store) => settled(store.getAll(under(fold(me)))), []);
     return boxes.sort((one, other) => one.since - other.since);
@@ -57,20 +57,20 @@ export class History {
     return this.#with("boxes", "readwrite", (store) => settled(store.put(record)));
   }
 
-  /** Keep one message `{id, time, from, text}`. */
+  /** Store one message `{id, time, from, text}`. */
   append(me, name, message) {
     const record = { ...message, me: fold(me), them: fold(name) };
     return this.#with("messages", "readwrite", (store) => settled(store.put(record)));
   }
 
-  /** The last `limit` messages older than the id `before` (all of them without), oldest first. */
+  /** Return the last `limit` messages (default: all), oldest first; with `before`, only those with smaller ids. */
   load(me, name, { before, limit = Infinity } = {}) {
     const pair = [fold(me), fold(name)];
     const range = before === undefined ? under(...pair) : IDBKeyRange.bound(pair, [...pair, before], false, true);
     return this.#with("messages", "readonly", (store) => lastOf(store.openCursor(range, "prev"), limit), []);
   }
 
-  /** Delete a conversation and all that was said in it. */
+  /** Delete a conversation and all its messages. */
   async forget(me, name) {
     const pair = [fold(me), fold(name)];
     await this.#with("messages", "readwrite", (store) => settled(store.delete(under(...pair))));
@@ -78,7 +78,7 @@ export class History {
   }
 }
 
-/** Up to `limit` messages that a cursor meets on its way back, oldest first. */
+/** Read up to `limit` messages with a backwards cursor, and return them oldest first. */
 const lastOf = (request, limit) => new Promise((resolve, reject) => {
   const messages = [];
   request.onerror = () => reject(request.error);

@@ -1,13 +1,13 @@
-/** The transcript of one conversation on the screen: marks, groups and notes, newest at the bottom and in view. */
+/** Shows the transcript of a conversation: days, groups of messages, and notes; the newest is at the bottom. */
 
 import { el, icon } from "./dom.js";
 import { hue, initial } from "./presence.js";
 import { clock, continues, day, fullTime, linkify, noteText, startsDay } from "./transcript.js";
 
-/** A reader this near to the end (px) wants to see what comes next. */
+/** A reader within this distance of the end (px) keeps following new messages. */
 const NEAR = 40;
 
-/** What stands in place of messages where there are none. */
+/** Shown while a conversation has no messages. */
 const EMPTY = {
   everyone: "Whatever you say here reaches everybody who is connected.",
   person: "Only the two of you see this. It is kept in your browsers, not on the server.",
@@ -40,14 +40,14 @@ export class Log {
     );
     this.newer.hidden = true;
     this.element = el("div", { class: "transcript" }, this.scroller, this.newer);
-    // Boxes change their height as others open and close: whoever was at the end stays there.
+    // Boxes change their height when others open and close: a reader at the end stays at the end.
     this.observer = new ResizeObserver(() => this.#resized());
     this.observer.observe(this.scroller);
     this.observer.observe(this.list);
     this.refresh();
   }
 
-  /** Read all entries anew, with the same ones in view as before. */
+  /** Show all entries again, with the same ones in view as before. */
   refresh() {
     const fromEnd = this.scroller.scrollHeight - this.scroller.scrollTop;
     this.scroller.setAttribute("aria-busy", "true");
@@ -59,16 +59,16 @@ export class Log {
     if (this.#pinned) this.toEnd();
   }
 
-  /** Show an entry that came in at that index. */
+  /** Show an entry that was inserted at this index. */
   add(entry, index) {
     if (index < this.#entries.length - 1) return this.refresh();
     this.#append(entry, this.#entries[index - 1]);
-    // The observer scrolls once for all that came within one frame.
+    // The observer scrolls once for all entries of one frame.
     this.#pinned ||= Boolean(entry.from) && this.#isMe(entry.from);
     this.newer.hidden = this.#pinned;
   }
 
-  /** The last note tells something else now, or nothing. */
+  /** Update the last note, which has changed or is gone. */
   renote() {
     const last = this.#entries.at(-1);
     if (this.#last?.entry.joined && !this.#entries.includes(this.#last.entry)) {
@@ -96,7 +96,7 @@ export class Log {
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.scroller;
     const near = scrollHeight - scrollTop - clientHeight < NEAR;
-    // A change of size scrolls, too, before its observer runs: only what the reader scrolls unpins.
+    // A change of size also scrolls, before the observer runs. Only scrolling by the reader stops following the end.
     if (near || this.#size === this.#measure()) this.#pinned = near;
     if (near) this.newer.hidden = true;
   }

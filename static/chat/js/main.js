@@ -1,4 +1,4 @@
-/** Puts the page together. */
+/** Creates the parts of the page and connects them. */
 
 import { Chat } from "./chat.js";
 import { History } from "./history.js";

@@ -1,4 +1,4 @@
-/** What can be done with a private conversation that this browser keeps: take it along, or delete it. */
+/** The menu of a private conversation: export or delete what this browser keeps of it. */
 
 import { el, icon } from "./dom.js";
 
@@ -62,7 +62,7 @@ export class Menu {
   }
 
   #left({ relatedTarget }) {
-    // The panel's buttons are made anew as it goes on asking: focus that goes nowhere has not left it.
+    // The panel replaces its buttons with each question. Focus that is lost this way has not left the menu.
     if (relatedTarget && !this.element.contains(relatedTarget)) this.element.open = false;
   }
 }

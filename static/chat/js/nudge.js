@@ -1,4 +1,4 @@
-/** A button that leads to an unread conversation that is out of sight, as on a phone, where boxes stand in a column. */
+/** A button that leads to an unread conversation outside the view, as on phones, where the boxes form a column. */
 
 export class Nudge {
   #boxes = new Map();

@@ -1,12 +1,12 @@
 /**
- * Sends one conversation's messages in the order of writing, one at a time. Where one is refused, it and those that
- * wait behind it come back to the writer as they were: nothing is lost, and nothing overtakes.
+ * Sends the messages of one conversation in order, one at a time. If one is refused, it and all messages queued after
+ * it are given back unchanged, so that none is lost and none overtakes another.
  */
 export class Outbox {
   #waiting = [];
   #busy = false;
 
-  /** `send(message)` rejects with the reason; `changed(texts)` hears what is under way; `failed(texts, reason)`. */
+  /** `send(message)` rejects with a reason; `changed(texts)` gets the queue, `failed(texts, reason)` what is unsent. */
   constructor({ send, changed, failed }) {
     Object.assign(this, { send, changed, failed });
   }

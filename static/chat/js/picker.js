@@ -1,4 +1,4 @@
-/** A native `<select>` that acts at once: choosing an option does something, and the prompt stands there again. */
+/** A native `<select>` as a menu: choosing an option performs an action, and then shows the prompt again. */
 
 import { el } from "./dom.js";
 
@@ -19,14 +19,14 @@ export class Picker {
     select.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  /** Some systems choose with each arrow key while the list is closed, so that all but the first were out of reach. */
+  /** Open the list with the arrow keys: on some systems they would choose the first option while it is closed. */
   #key(event) {
     if (!OPENS.has(event.key) || event.altKey || !this.select.showPicker || isOpen(this.select)) return;
     event.preventDefault();
     this.select.showPicker();
   }
 
-  /** Offer these values, in this order. What stays is left untouched, so that an open list does not jump. */
+  /** Offer these values in this order. Options that stay are not replaced, so that an open list does not jump. */
   offer(values, label = (value) => value) {
     const wanted = new Set(values);
     for (const [value, option] of this.#options) {

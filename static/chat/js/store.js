@@ -1,41 +1,40 @@
 /**
- * What this page knows, and nothing about how it is shown or sent. Each change is told as an event whose `detail`
- * names what changed; whoever renders listens.
+ * The state of the page, without how it is shown or sent. Each change dispatches an event with these properties:
  *
- *     session       who one is and whether the server can be reached      people       who is here
- *     opened        {conversation}                                        closed       {conversation}
- *     entry         {conversation, entry, index}: one more, at `index`    entries      {conversation}: read them anew
- *     note          {conversation}: its last note reads otherwise         typing       {conversation, name}
- *     conversation  {conversation}: title, unread count, who is there
+ *     session       the user or the connection has changed           people   the lists of people, rooms or past chats
+ *     opened        {conversation}                                   closed   {conversation}
+ *     entry         {conversation, entry, index}: a new one          entries  {conversation}: all may have changed
+ *     note          {conversation}: its last note has changed        typing   {conversation, name}
+ *     conversation  {conversation}: its title, unread count or people have changed
  */
 
 import { changed, fold, roster, samePerson, without } from "./presence.js";
 import { EVERYONE, keyOf, room, targetOf, titleOf } from "./targets.js";
 import { insert, notePresence } from "./transcript.js";
 
-/** Entries that a conversation keeps in view; what is older is let go in one piece, not with each message. */
+/** Entries kept of a conversation; older ones are dropped SLACK at a time rather than one with each message. */
 export const KEPT = 500;
 const SLACK = 100;
 
 export class Store extends EventTarget {
-  /** The one whom the server welcomed: `{name, authenticated}`, or null before a login and after leaving. */
+  /** The logged-in user: `{name, authenticated}`; null before the login and after leaving. */
   me = null;
   /** "out", "connected", "reconnecting" or "disconnected". */
   connection = "out";
   people = [];
   #here = new Map();
   groups = [];
-  /** Names whose private conversations this browser keeps and does not show. */
+  /** Names of closed private conversations that this browser keeps. */
   past = [];
   conversations = new Map();
-  /** The key of the conversation that the reader is in, or null while looking elsewhere. */
+  /** The key of the conversation that has the focus; null if none has. */
   reading = null;
 
   #tell(type, detail = {}) {
     this.dispatchEvent(Object.assign(new Event(type), detail));
   }
 
-  /** The server let us in, for the first time or again. */
+  /** Handle a `welcome`, after the first login or after a reconnection. */
   welcome({ username, authenticated, users, rooms }) {
     this.me = { name: username, authenticated };
     this.connection = "connected";
@@ -53,7 +52,7 @@ export class Store extends EventTarget {
     this.#tell("session");
   }
 
-  /** Forget all: the next person at this browser starts with an empty page. */
+  /** Forget everything: the next person at this browser starts with an empty page. */
   leave() {
     for (const conversation of [...this.conversations.values()]) this.#drop(conversation);
     this.conversations.clear();
@@ -75,12 +74,12 @@ export class Store extends EventTarget {
     return this.me !== null && samePerson(name, this.me.name);
   }
 
-  /** The shown name of whoever is here under that name in any spelling, or undefined. */
+  /** Return the name, as the server shows it, of the person who is here under any spelling of `name`; or undefined. */
   find(name) {
     return this.#here.get(fold(name));
   }
 
-  /** The conversation with that target, open or closed, made where there was none. */
+  /** Return the conversation with this target, open or closed; create it if there is none. */
   conversation(target) {
     const key = keyOf(target);
     let conversation = this.conversations.get(key);
@@ -118,7 +117,7 @@ export class Store extends EventTarget {
     this.#tell("closed", { conversation });
   }
 
-  /** A `chat_message`, whichever way it came. Returns its conversation, or null where it was there already. */
+  /** Add a `chat_message`. Returns its conversation; null if it was there already. */
   receive(payload) {
     const target = targetOf(payload, this.me.name);
     if (target.kind === "room" && !this.conversations.has(keyOf(target))) return null;
@@ -131,7 +130,7 @@ export class Store extends EventTarget {
     return conversation;
   }
 
-  /** Put one message in its place; false where it was there already. */
+  /** Insert one message in order. Returns false if it was there already. */
   add(conversation, message) {
     const index = insert(conversation.entries, message);
     if (index < 0) return false;
@@ -140,13 +139,13 @@ export class Store extends EventTarget {
     return true;
   }
 
-  /** Put many in place at once: what was kept of a conversation, or a room's last messages. */
+  /** Insert many messages in order: from the history of this browser, or a room's last messages. */
   merge(conversation, messages) {
     for (const message of messages) insert(conversation.entries, message);
     this.#tell("entries", { conversation });
   }
 
-  /** Nothing more is shown of what was said. */
+  /** Remove all entries. */
   clear(conversation) {
     conversation.entries.length = 0;
     conversation.unread = 0;
@@ -161,14 +160,14 @@ export class Store extends EventTarget {
     this.#tell("entries", { conversation });
   }
 
-  /** A remark of the page's own in a conversation. */
+  /** Add a note from the page itself to a conversation. */
   note(conversation, note, time = Date.now()) {
     const entry = { time, note };
     conversation.entries.push(entry);
     this.#tell("entry", { conversation, entry, index: conversation.entries.length - 1 });
   }
 
-  /** A `presence`: of the whole chat, or of one room. */
+  /** Handle a `presence` of the whole chat or of one room. */
   presence({ joined = [], left = [], room: roomName }, now = Date.now()) {
     if (roomName) {
       const conversation = this.conversations.get(keyOf(room(roomName)));
@@ -191,7 +190,7 @@ export class Store extends EventTarget {
     this.#tell("people");
   }
 
-  /** Everybody who is in a room now, as its join was answered. */
+  /** Set who is in a room, from the answer to a join. */
   members(conversation, members) {
     conversation.members = roster(members);
     this.#tell("conversation", { conversation });
@@ -226,7 +225,7 @@ export class Store extends EventTarget {
     if (conversation && !this.isMe(payload.from_user)) this.#tell("typing", { conversation, name: payload.from_user });
   }
 
-  /** The reader is in that conversation now (a key), or in none (null). */
+  /** Mark the conversation with this key as the one being read; null means none. */
   read(key) {
     this.reading = key;
     const conversation = this.conversations.get(key);
@@ -236,7 +235,7 @@ export class Store extends EventTarget {
   }
 }
 
-/** The transcript's form of a `chat_message`. */
+/** Convert a `chat_message` to a transcript entry. */
 export function messageOf({ id, time, from_user: from, text }) {
   return { id, time, from, text };
 }

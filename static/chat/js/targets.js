@@ -1,5 +1,5 @@
 /**
- * Where a message goes, and so which conversation it belongs to:
+ * Targets say where a message goes, and so which conversation it belongs to:
  * `{kind: "everyone"}`, `{kind: "person", name}` or `{kind: "room", name}`.
  */
 
@@ -15,7 +15,7 @@ const TITLES = {
   room: ({ name }) => `#${name}`,
 };
 
-/** What the conversation is called, on the screen and to a screen reader. */
+/** The title of a conversation, also for screen readers. */
 export const titleOf = (target) => TITLES[target.kind](target);
 
 const KEYS = {
@@ -24,10 +24,10 @@ const KEYS = {
   room: ({ name }) => `room:${name}`,
 };
 
-/** The conversation's identity: one person has one conversation, however the name is spelt. */
+/** The key of a conversation: the same for all spellings of a person's name. */
 export const keyOf = (target) => KEYS[target.kind](target);
 
-/** The conversation that a `chat_message` or a `typing` belongs to, seen by `me`. */
+/** The target of the conversation to which a `chat_message` or a `typing` belongs for the user `me`. */
 export function targetOf({ room: roomName, to_user: toUser, from_user: fromUser }, me) {
   if (roomName) return room(roomName);
   if (!toUser) return EVERYONE;

@@ -1,19 +1,19 @@
 /**
  * A transcript is an array of entries, oldest first: messages `{id, time, from, text}` (`time` in ms since the Unix
- * epoch) and notes `{time, note}` or `{time, joined, left}`. Pure functions: what comes where, and how it reads.
+ * epoch) and notes `{time, note}` or `{time, joined, left}`. Pure functions that order entries and format them.
  */
 
 import { fold, without } from "./presence.js";
 
-/** Two messages of one person this close together stand under one heading. */
+/** Messages of one person within this time share a heading. */
 const GROUP_MS = 5 * 60_000;
-/** People who come and go this close together share one note. */
+/** People who come and go within this time share a note. */
 const NOTE_MS = 2 * 60_000;
 const NAMED = 3;
 
 /**
- * Put a message in its place and return its index, or -1 where its id is there already. Ids sort in the order of
- * sending; notes have none and stay where they are.
+ * Insert a message in order and return its index; -1 if its id is there already. Ids sort in the order of sending;
+ * notes have none and stay where they are.
  */
 export function insert(entries, message) {
   let index = entries.length;
@@ -30,10 +30,10 @@ export function insert(entries, message) {
 
 const dayOf = (time) => new Date(time).toDateString();
 
-/** Whether a mark with the date belongs between two entries; `previous` is undefined for the first. */
+/** Whether the date is shown between two entries; `previous` is undefined for the first. */
 export const startsDay = (previous, next) => !previous || dayOf(previous.time) !== dayOf(next.time);
 
-/** Whether a message goes on under the heading of the one before it. */
+/** Whether a message belongs under the same heading as the previous entry. */
 export function continues(previous, next) {
   return Boolean(
     previous?.id !== undefined && next.id !== undefined
@@ -54,8 +54,9 @@ export const day = (time) => formats.day.format(time);
 export const fullTime = (time) => formats.full.format(time);
 
 /**
- * Tell of people who came and went in the last note if that is what it tells, else in a new one. Who left and came
- * back within one note (a page loaded again) is not worth a word. Returns the note, or undefined where none is left.
+ * Add people who came and went to the last note if it is recent and about the same, otherwise to a new one. People who
+ * left and came back within one note (who reloaded the page) are not mentioned. Returns the note; undefined if it is
+ * empty and was removed.
  */
 export function notePresence(entries, { joined, left }, now) {
   const last = entries.at(-1);
@@ -76,7 +77,7 @@ function listed(names) {
   return `${names.slice(0, NAMED - 1).join(", ")} and ${names.length - NAMED + 1} others`;
 }
 
-/** A note as a sentence. */
+/** Return a note as text. */
 export function noteText({ note, joined = [], left = [] }) {
   if (note) return note;
   const parts = [];
@@ -85,14 +86,14 @@ export function noteText({ note, joined = [], left = [] }) {
   return parts.join(" · ");
 }
 
-/** Addresses end before white space, brackets and quotes, and before anything that reorders or hides what is read. */
+/** Addresses end before spaces, brackets and quotes, and before characters that reorder or hide text. */
 const ADDRESS = /https?:\/\/[^\s<>"`{}|\\^\p{Cc}\p{Cf}]+/giu;
 const TRAILING = /[.,;:!?'’”»…*_~]+$/u;
 const PAIRS = { ")": "(", "]": "[" };
 
 const count = (text, character) => text.split(character).length - 1;
 
-/** The part of a match that a writer would call the address: no full stop, no bracket that opened before it. */
+/** Return a match without the punctuation and the closing brackets that belong to the sentence around it. */
 function address(match) {
   for (;;) {
     const shorter = match.replace(TRAILING, "");
@@ -109,7 +110,7 @@ function parsed(text) {
   return url && (url.protocol === "http:" || url.protocol === "https:") ? url.href : null;
 }
 
-/** Text as segments `{text, href?}`: web addresses carry where they lead, nothing else is interpreted. */
+/** Split text into segments `{text, href?}`: web addresses have an `href`; nothing else is interpreted. */
 export function linkify(text) {
   const segments = [];
   let end = 0;

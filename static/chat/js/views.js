@@ -1,4 +1,4 @@
-/** The page: login bar, header, and the boxes. Renders what the store tells, hands to the chat what people do. */
+/** The page: login bar, header and boxes. Renders the store, and passes the user's actions to the chat. */
 
 import { Box } from "./box.js";
 import { alertOf, el } from "./dom.js";
@@ -130,7 +130,7 @@ export class Page {
     else byId("boxes").append(box.element);
     this.nudge.watch(box);
     this.#unread();
-    // The first conversation of a session is where one begins; the others come without taking the writer away.
+    // Only the first conversation of a session gets the focus; later ones must not interrupt typing.
     if (this.#boxes.size === 1) this.#focus(conversation);
   }
 
@@ -152,7 +152,7 @@ export class Page {
     this.#boxes.get(conversation.key)?.focus();
   }
 
-  /** The window is looked at again: whatever box the writer is in has been read. */
+  /** The window has the focus again: mark the conversation with the cursor as read. */
   #attend() {
     for (const [key, box] of this.#boxes) if (box.element.contains(document.activeElement)) this.store.read(key);
   }

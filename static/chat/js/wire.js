@@ -1,12 +1,12 @@
-/** The only file that knows Socket.IO: commands out, answers and events in (docs/protocols.md). */
+/** The connection to the server, and the only file that uses Socket.IO (see docs/protocols.md). */
 
 import { io } from "../vendor/socket.io.esm.min.js";
 
 const ANSWER_MS = 10_000;
 const OPTIONS = {
   forceNew: true,
-  // A WebSocket's end is noticed at once, a page that polled is missed by nobody for a while. No WebTransport, whose
-  // failures nobody could catch.
+  // WebSocket first, because the server notices its end at once; a client that polls is missed only after a while. No
+  // WebTransport, because its failures cannot be caught.
   transports: ["websocket", "polling"],
   tryAllTransports: true,
   timeout: 10_000,
@@ -14,15 +14,15 @@ const OPTIONS = {
   reconnectionDelayMax: 10_000,
   randomizationFactor: 0.5,
 };
-/** For proxies that let a WebSocket's handshake pass and swallow what follows. */
+/** For proxies that forward the handshake of a WebSocket but not what follows. */
 const POLLING_FIRST = ["polling", "websocket"];
-/** Refusals that pass by themselves: one who was in the chat before keeps trying. */
+/** Temporary refusals: a user who was in the chat before keeps trying. */
 const PASSING = new Set(["degraded", "server-full", "slow-down"]);
-/** Who was in for less than this and is sent away again waits longer each time. */
+/** The delay before reconnecting grows as long as connections last for less than this. */
 const STABLE_MS = 10_000;
 const EVENTS = ["chat_message", "presence", "typing"];
 
-/** The server's no, or its silence: `code` for programs, `message` for people. */
+/** The server refused a request or did not answer: `code` is for programs, `message` for people. */
 export class Refusal extends Error {
   constructor(code, message) {
     super(message);
@@ -47,10 +47,10 @@ const TYPE = {
 };
 
 /**
- * One login and its connection, taken up again whenever it is lost.
+ * One login and its connection, which reconnects whenever it is lost.
  *
- * Events, each with `detail`: `welcome`, `chat_message`, `presence`, `typing`, `notice` with their payloads;
- * `lost` (trying again) and `refused` (a Refusal; given up).
+ * Events, each with `detail`: `welcome`, `chat_message`, `presence`, `typing` and `notice` with their payloads; `lost`
+ * (it will reconnect) and `refused` (a Refusal; it will not).
  */
 export class Wire extends EventTarget {
   #socket = null;
@@ -66,7 +66,7 @@ export class Wire extends EventTarget {
     this.dispatchEvent(Object.assign(new Event(type), { detail }));
   }
 
-  /** Log in. The credentials stay in memory, for taking up a lost connection. */
+  /** Log in. The credentials stay in memory, for reconnecting. */
   login({ username, password, token }) {
     this.leave();
     this.#credentials = { username, ...(password && { password }), ...(token && { token }) };
@@ -79,7 +79,7 @@ export class Wire extends EventTarget {
     for (const event of EVENTS) socket.on(event, (payload) => this.#ready && this.#tell(event, payload));
   }
 
-  /** Close the connection for good; its listeners go first, so that nothing of it is heard again. */
+  /** Close the connection. Its listeners are removed first, so that no event of it comes later. */
   leave() {
     clearTimeout(this.#timer);
     this.#socket?.off();
@@ -89,7 +89,7 @@ export class Wire extends EventTarget {
     this.#failures = 0;
   }
 
-  /** Try now instead of at the end of the pause. */
+  /** Reconnect now instead of after the delay. */
   retry() {
     clearTimeout(this.#timer);
     this.#socket?.connect();
@@ -107,7 +107,7 @@ export class Wire extends EventTarget {
     if (error.message === "timeout" && !this.#polling) {
       this.#polling = true;
       this.#socket.io.opts.transports = POLLING_FIRST;
-      return; // it tries again by itself
+      return; // the library tries again by itself
     }
     if (!this.#welcomed) {
       this.#giveUp(code ? new Refusal(code, error.message) : unreachable());
@@ -128,7 +128,7 @@ export class Wire extends EventTarget {
     this.#ready = false;
     this.#tell("lost", reason);
     if (Date.now() - this.#since > STABLE_MS) this.#failures = 0;
-    // The library takes every other loss up again by itself, but not the server's own goodbye.
+    // The library reconnects by itself, except when the server closed the connection on purpose.
     if (reason === "io server disconnect") this.#connectLater();
   }
 
@@ -138,7 +138,7 @@ export class Wire extends EventTarget {
   }
 
   async #ask(event, payload) {
-    // Unready, the library would keep the message and send it at some later time, unasked.
+    // While disconnected, the library would queue the message and send it later, without asking the user.
     if (!this.#ready) throw offline();
     const answer = await this.#socket.timeout(ANSWER_MS).emitWithAck(event, payload).catch(() => {
       throw unanswered();
@@ -147,12 +147,12 @@ export class Wire extends EventTarget {
     return answer;
   }
 
-  /** Say something; the answer is `{id, time}`. Rejects with a Refusal. */
+  /** Send a text. Resolves to `{id, time}`; rejects with a Refusal. */
   say(target, text) {
     return this.#ask(...SAY[target.kind](target, text));
   }
 
-  /** Enter a room; the answer is `{members, history}`. Rejects with a Refusal. */
+  /** Enter a room. Resolves to `{members, history}`; rejects with a Refusal. */
   join(name) {
     return this.#ask("join", { room: name });
   }
@@ -162,7 +162,7 @@ export class Wire extends EventTarget {
     return this.#ask("part", { room: name });
   }
 
-  /** Hint that one is typing. */
+  /** Tell the others that the user is typing. */
   typing(target) {
     if (this.#ready) this.#socket.emit("typing", TYPE[target.kind](target));
   }

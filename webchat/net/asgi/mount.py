@@ -28,10 +28,11 @@ from tornado.httputil import (
 )
 from tornado.routing import PathMatches, Rule
 
+from webchat.net.asgi.handshake import is_handshake
 from webchat.net.asgi.host import AppHost
 from webchat.net.asgi.http import Exchange
 from webchat.net.asgi.types import App, Scope
-from webchat.net.asgi.websocket import WebSocket, is_handshake
+from webchat.net.asgi.websocket import WebSocket
 
 ASGI = {"version": "3.0", "spec_version": "2.4"}
 

@@ -11,9 +11,6 @@ application stays around for an idle connection.
 """
 
 import asyncio
-import base64
-import binascii
-import hashlib
 import logging
 import socket
 from collections.abc import Callable, Iterator
@@ -21,10 +18,11 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPHeaders, RequestStartLine
+from tornado.httputil import HTTPHeaders
 from tornado.iostream import IOStream, StreamClosedError
 
 from webchat.net import frames
+from webchat.net.asgi.handshake import refusal, switching_protocols
 from webchat.net.asgi.host import AppHost
 from webchat.net.asgi.http import Response
 from webchat.net.asgi.types import Disconnected, Message, Scope
@@ -43,9 +41,6 @@ READ_SIZE = 16 * 1024
 SEND_BUFFER = 64 * 1024
 """Bytes that an application may send before it waits until the client has taken them."""
 
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-"""RFC 6455 section 1.3."""
-
 EXTENSION = "webchat.websocket"
 """The key of the connection in `scope["extensions"]`."""
 
@@ -54,7 +49,10 @@ class Receiver(Protocol):
     """Takes over a WebSocket from the application."""
 
     async def receive(self, message: str | bytes) -> None:
-        """Take one message; the next one is read when this has returned."""
+        """Take one message; the next one is read when this has returned.
+
+        Raises ProtocolViolation, which closes the connection with its status and reason.
+        """
 
     async def disconnected(self, code: int, reason: str) -> None:
         """The connection is over; called once. `code` is 1006 if it was lost."""
@@ -69,21 +67,11 @@ def websocket_of(scope: Scope) -> "WebSocket":
     return websocket
 
 
-def is_handshake(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
-    """Whether a request asks for a WebSocket, correctly or not."""
-    return (
-        start_line.method == "GET"
-        and "Upgrade" in headers
-        and "websocket" in _tokens(headers, "Upgrade")
-        and "upgrade" in _tokens(headers, "Connection")
-    )
-
-
 class WebSocket:
     """One connection, from the handshake's request to the end."""
 
     __slots__ = (
-        "__weakref__", "_burst", "_changed", "_closing", "_connected", "_connection", "_disconnect", "_host",
+        "__weakref__", "_burst", "_changed", "_closing", "_connected", "_connection", "_disconnect", "_host", "_key",
         "_messages", "_queue", "_read", "_reader", "_receiver", "_refusal", "_response", "_scope", "_silent", "_stream",
         "_timer", "send_frame",
     )
@@ -91,13 +79,16 @@ class WebSocket:
     def __init__(self, host: AppHost, connection: HTTP1Connection, scope: Scope, headers: HTTPHeaders):
         scope["type"] = "websocket"
         scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
-        scope["subprotocols"] = [word.strip() for word in headers.get("Sec-WebSocket-Protocol", "").split(",") if word]
+        scope["subprotocols"] = []
+        if "Sec-WebSocket-Protocol" in headers:
+            scope["subprotocols"] = [word.strip() for word in headers["Sec-WebSocket-Protocol"].split(",") if word]
         scope["extensions"] = {"websocket.http.response": {}, EXTENSION: self}
         del scope["method"]
         self.send_frame: Callable[[bytes], None]  # there once the handshake has been accepted
         self._host = host
         self._scope = scope
-        self._refusal = _refusal(headers)
+        self._key = headers.get("Sec-WebSocket-Key", "")
+        self._refusal = refusal(headers.get("Sec-WebSocket-Version"), self._key)
         self._connection: HTTP1Connection | None = connection  # until the handshake is answered with 101
         self._response: Response | None = None  # if it is answered with something else
         self._connected = False  # the application has received its first event
@@ -207,6 +198,10 @@ class WebSocket:
                     await self._change()
         except Disconnected:
             pass
+        except ProtocolViolation as violation:
+            code = violation.status
+            self._over(code, str(violation))
+            self.close(code, str(violation))
         except asyncio.CancelledError:
             self._drop()
             raise
@@ -234,7 +229,7 @@ class WebSocket:
 
     def _accept(self, event: Message) -> None:
         assert self._connection is not None
-        head = _switching_protocols(self._scope, event)
+        head = switching_protocols(self._key, event)
         stream = self._connection.detach()
         self._connection = None
         stream.set_nodelay(True)
@@ -413,36 +408,3 @@ class WebSocket:
         if self._timer is not None:
             self._timer.cancel()
         self._wake()
-
-
-def _tokens(headers: HTTPHeaders, name: str) -> list[str]:
-    return [word.strip().lower() for word in headers.get(name, "").split(",")]
-
-
-def _refusal(headers: HTTPHeaders) -> tuple[int, *tuple[tuple[bytes, bytes], ...]] | None:
-    """The status and headers with which a malformed handshake is answered (RFC 6455 sections 4.2.1 and 4.4)."""
-    if headers.get("Sec-WebSocket-Version") != "13":
-        return 426, (b"sec-websocket-version", b"13")
-    try:
-        nonce = base64.b64decode(headers.get("Sec-WebSocket-Key", ""), validate=True)
-    except (binascii.Error, ValueError):
-        nonce = b""
-    return None if len(nonce) == 16 else (400,)
-
-
-def _switching_protocols(scope: Scope, event: Message) -> bytes:
-    """The answer that accepts a handshake. Raises ValueError if a header of the application contains a line break."""
-    key = next(value for name, value in scope["headers"] if name == b"sec-websocket-key")
-    lines = [
-        b"HTTP/1.1 101 Switching Protocols",
-        b"Upgrade: websocket",
-        b"Connection: Upgrade",
-        b"Sec-WebSocket-Accept: " + base64.b64encode(hashlib.sha1(key + GUID).digest()),
-    ]
-    if event.get("subprotocol"):
-        lines.append(b"Sec-WebSocket-Protocol: " + event["subprotocol"].encode("latin-1"))
-    lines += [name + b": " + value for name, value in event.get("headers") or ()]
-    head = b"\r\n".join([*lines, b"", b""])
-    if head.count(b"\r") != len(lines) + 1 or head.count(b"\n") != len(lines) + 1 or b"\0" in head:
-        raise ValueError("a header contains a line break")
-    return head

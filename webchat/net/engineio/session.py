@@ -11,7 +11,7 @@ from webchat.net.engineio.http import RequestError
 from webchat.net.engineio.payload import PacketType, engine_frame, polling_packets
 from webchat.net.engineio.polling import PollingTransport
 from webchat.net.errors import ProtocolViolation
-from webchat.net.frames import NORMAL, TOO_BIG
+from webchat.net.frames import NORMAL, NOT_UTF8, PROTOCOL_ERROR, TOO_BIG
 from webchat.net.timers import Timer, Timers
 
 UPGRADE_POLL_TIME = 0.1
@@ -22,6 +22,9 @@ TURN = 50
 """Packets of one request that are handled before other connections get their turn."""
 
 PING_FRAME, CLOSE_FRAME, NOOP_FRAME = map(engine_frame, (PacketType.PING, PacketType.CLOSE, PacketType.NOOP))
+
+VIOLATIONS = frozenset({PROTOCOL_ERROR, NOT_UTF8, TOO_BIG})
+"""Close codes after which the session counts as ended by an error."""
 
 REASON = BaseServer.reason
 """python-engineio's names for why a session ended."""
@@ -115,28 +118,21 @@ class EngineSession:
     # Receiving.
 
     async def receive(self, message: str | bytes) -> None:
-        """Take one packet from the WebSocket; a violation of the protocol closes it."""
+        """Take one packet. Raises ProtocolViolation."""
         if self.closing:
             return
-        try:
-            await self._handle(message)
-        except ProtocolViolation as violation:
-            await self.violated(violation)
-
-    async def _handle(self, packet: str | bytes) -> None:
-        """Raises ProtocolViolation."""
-        if len(packet) > self._server.max_http_buffer_size:
+        if len(message) > self._server.max_http_buffer_size:
             raise ProtocolViolation("the packet is too large", TOO_BIG)
-        if isinstance(packet, bytes):
-            await self._server.deliver(self, packet)
-        elif packet[:1] == PacketType.MESSAGE:
-            await self._server.deliver(self, packet[1:])
-        elif packet == PacketType.PONG:
+        if isinstance(message, bytes):
+            await self._server.deliver(self, message)
+        elif message[:1] == PacketType.MESSAGE:
+            await self._server.deliver(self, message[1:])
+        elif message == PacketType.PONG:
             if self._deadline is not None:
                 self.schedule_ping()
-        elif packet == PacketType.CLOSE:
+        elif message == PacketType.CLOSE:
             await self.close(abort=True, reason=REASON.CLIENT_DISCONNECT)
-        elif packet != PacketType.NOOP:
+        elif message != PacketType.NOOP:
             raise ProtocolViolation("not an Engine.IO packet that clients send")
 
     async def violated(self, violation: ProtocolViolation) -> None:
@@ -151,7 +147,7 @@ class EngineSession:
         self._posting = True
         try:
             for number, packet in enumerate(polling_packets(body), 1):
-                await self._handle(packet)
+                await self.receive(packet)
                 if self.closing:
                     return
                 if number % TURN == 0:
@@ -249,7 +245,8 @@ class EngineSession:
 
     async def disconnected(self, code: int, reason: str) -> None:
         """The WebSocket is over."""
-        await self.close(abort=True, reason=REASON.TRANSPORT_CLOSE)
+        why = REASON.TRANSPORT_ERROR if code in VIOLATIONS else REASON.TRANSPORT_CLOSE
+        await self.close(abort=True, reason=why)
 
     # The end.
 

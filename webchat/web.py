@@ -1,0 +1,69 @@
+"""The HTTP door: the page, Socket.IO, `/ws`, `/healthz` and `/metrics` on one port."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from socketio import ASGIApp
+from tornado.web import Application, RequestHandler
+
+from webchat.chat.hub import Hub
+from webchat.chat.limits import LOGIN_TIME
+from webchat.codecs import json_events
+from webchat.config import Config
+from webchat.gateways import monitoring, pages
+from webchat.gateways.monitoring import Metrics
+from webchat.gateways.socketio import SocketIODoor
+from webchat.gateways.websocket import WebSocketDoor
+from webchat.net import asgi
+from webchat.net.engineio.websocket_only import websocket_only
+from webchat.net.http_server import MAX_BODY, HTTPServer, PrefixRouter
+from webchat.net.origins import Origins
+from webchat.net.outbox import Outbox
+from webchat.net.proxies import Proxies
+from webchat.net.socketio import AsyncServer
+
+
+class WebDoor:
+    """Everything that is reached over HTTP."""
+
+    def __init__(self, config: Config, hub: Hub, outbox: Outbox, tls: ssl.SSLContext | None, *, metrics: Metrics,
+                 health: Callable[[], dict[str, Any]]):
+        origins, proxies = Origins(config.allow_origin), Proxies(config.trusted_proxy)
+        self._socketio = AsyncServer(
+            async_mode="asgi", async_handlers=False, cors_allowed_origins=origins.allows_request,
+            connect_timeout=LOGIN_TIME, max_attachments=0, max_http_buffer_size=json_events.MAX_REQUEST)
+        self._chat = SocketIODoor(hub, self._socketio, proxies)
+        self._websocket = WebSocketDoor(hub, outbox, origins, proxies)
+        socketio_app = ASGIApp(self._socketio)
+        if config.workers > 1:
+            socketio_app = websocket_only(socketio_app)
+        mount = asgi.Mount(socketio_app, outbox=outbox, max_body_size=MAX_BODY,
+                           max_message_size=json_events.MAX_REQUEST)
+        application = Application(
+            [
+                *self._websocket.routes(),
+                *pages.routes(),
+                *monitoring.routes(health=health, registry=metrics.registry, proxies=proxies,
+                                   metrics_token=config.metrics_token),
+            ],
+            default_handler_class=pages.NotFound, log_function=_log_nothing)
+        self._server = HTTPServer(PrefixRouter("/socket.io/", mount, application), ssl_options=tls)
+
+    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
+        """Accept connections on these listening sockets."""
+        self._server.add_sockets(sockets)
+
+    def stop(self) -> None:
+        """Accept no more connections."""
+        self._server.stop()
+
+    async def drain(self, reason: str) -> None:
+        """Tell the Socket.IO and WebSocket clients why, and return when their connections have ended."""
+        await asyncio.gather(self._socketio.eio.disconnect(), self._websocket.drain(reason))
+
+
+def _log_nothing(handler: RequestHandler) -> None:
+    """Log no requests: they would tell who was here, and webchat stores nothing about its users."""
