@@ -6,7 +6,6 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TextIO
 
@@ -136,20 +135,23 @@ async def read_lines(fileno: int) -> AsyncIterator[str]:
     Raises Refused for a line of more than `MAX_INPUT_LINE` bytes.
     """
     loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[bytes] = asyncio.Queue(MAX_UNSENT_READS)
+    queue: asyncio.Queue[bytes] = asyncio.Queue()
+    free = threading.Semaphore(MAX_UNSENT_READS)
 
     def read() -> None:
         # A thread, because an event loop cannot wait for a plain file. `os.read`, because a daemon thread that holds
         # the lock of a buffered reader makes the interpreter fail at exit.
-        with suppress(RuntimeError, CancelledError):  # the event loop has ended first
+        with suppress(RuntimeError):  # the event loop has ended first
             data = None
             while data != b"":
+                free.acquire()
                 data = os.read(fileno, INPUT_READ_SIZE)
-                asyncio.run_coroutine_threadsafe(queue.put(data), loop).result()
+                loop.call_soon_threadsafe(queue.put_nowait, data)
 
     threading.Thread(target=read, name="stdin", daemon=True).start()
     rest = b""
     while data := await queue.get():
+        free.release()
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
             yield _text(line)
