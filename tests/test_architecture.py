@@ -161,10 +161,10 @@ def test_every_module_says_what_it_is():
 
 
 def test_tests_hold_on_to_no_private_attribute():
-    """Of the code, or of a library; `self._x` is a test's own. The one exception is asyncio's, which it documents."""
+    """Neither ours nor a library's; `self._x` is a test's own, and the two exceptions are documented by Python."""
     found = [(path.name, ast.unparse(node)) for path in ours("tests/**/*.py")
              for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-             if isinstance(node, ast.Attribute) and re.fullmatch("_[a-z].*", node.attr)
+             if isinstance(node, ast.Attribute) and re.fullmatch("_[a-z].*", node.attr) and node.attr != "_replace"
              and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))]
     assert [each for each in found if each[1] != "asyncio._set_running_loop"] == []
 

@@ -59,7 +59,7 @@ class BridgeTest(AsyncHTTPTestCase):
         return self.http_server.streams[0]
 
     def get_http_server(self):
-        return RecordingServer(self._app)
+        return RecordingServer(self._app, **self.get_httpserver_options())
 
     async def until(self, condition):
         """Let the event loop turn until something has become true."""
