@@ -51,7 +51,7 @@ class RedisClient:
 
     `name` is what `CLIENT LIST` shows for both. `counts` gets `reconnects`, and the commands that Redis `refused`.
     `send`, `subscribe` and `unsubscribe` neither block nor raise. `attempted` is set when the first attempt to connect
-    has failed or the first connection is lost. `sleep` waits for so many seconds between two attempts.
+    has failed or the first connection is lost. `sleep` waits the given number of seconds between two attempts.
 
     Raises ValueError if the URL is not one of Redis.
     """

@@ -65,7 +65,7 @@ class TCPDoor(PatientAccept, TCPServer):
         self.connections: set[Connection[Any]] = set()
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call something after so many seconds, unless it is cancelled."""
+        """Call something after this many seconds, unless it is cancelled."""
         return (self._call_later or asyncio.get_running_loop().call_later)(seconds, callback)
 
     async def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
@@ -187,7 +187,7 @@ class Connection(Generic[ItemT]):
             return []
 
     async def _read(self, timeout: float | None) -> bytes | None:
-        """The next segment, or None if none comes within so many seconds. Raises StreamClosedError."""
+        """The next segment, or None if none comes within this many seconds. Raises StreamClosedError."""
         if self._reading is None:
             self._reading = asyncio.ensure_future(self.stream.read_bytes(SEGMENT_SIZE, partial=True))
         if self._reading.done():

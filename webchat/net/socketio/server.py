@@ -182,7 +182,7 @@ class AsyncServer(socketio.AsyncServer):
             socket.send(self.codec.encode(ACK, packet.namespace, values, packet.id))
 
     async def _acknowledged(self, socket: Socket, packet: SocketIOPacket) -> None:
-        """Call back whoever waits for this answer; one that nobody waits for is ignored."""
+        """Run the callback that waits for this answer; without one the answer is ignored."""
         if packet.id is not None and (callback := socket.callbacks.pop(packet.id, None)) is not None:
             result = callback(*packet.data)
             if hasattr(result, "__await__"):
