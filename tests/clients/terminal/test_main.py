@@ -86,10 +86,11 @@ class TestTalking:
     def test_tab_completes_commands_and_names(self, server, lines):
         with TerminalUser(lines) as guest, server.say("Bartholomew") as bart:
             guest.logs_in("lazy")
+            # What Tab adds may be drawn by itself, after the rest of the screen.
             guest.types("/ms\t")
-            guest.sees("/msg")
+            guest.sees("(?s)/ms.*g")
             guest.types("Bar\t")
-            guest.sees("Bartholomew")
+            guest.sees("(?s)Bar.*tholomew")
             guest.enters("hello")
             bart.hear(r"\[private\] lazy: hello")
 
