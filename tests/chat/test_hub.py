@@ -148,7 +148,7 @@ class TestOtherProcesses:
             chat.do(alex, command)
         assert [(event.text, channel) for event, channel in backplane.published] == [
             ("one", EVERYONE), ("two", room_channel(ROOM)), ("three", user_channel("bob")),
-            ("three", user_channel(alex.person.key))]
+            ("three", user_channel(alex.person.name.key))]
 
     def test_a_message_to_oneself_is_published_once(self, chat, backplane):
         chat.do(chat.login("ada"), Tell("ada", "note"))
@@ -465,7 +465,7 @@ class TestEvict:
         bob = chat.login("bob")
         chat.settle()
         notice = Notice("name-taken", "Somebody else has it.")
-        chat.hub.evict(one.person.key, notice)
+        chat.hub.evict(one.person.name.key, notice)
         for session in (one, two):
             assert session.outlet.take() == [notice]
             assert session.outlet.closed is not None and session not in chat.hub.sessions

@@ -132,7 +132,7 @@ class Nodes:
             return
         people = {held.key: held for part in remote.parts.values() for held in part.people}
         remote.seq, remote.parts, remote.last_request = state.seq, {}, -math.inf
-        gone = [person.key for person in self._hub.people.on_node(node) if person.key not in people]
+        gone = [person.name.key for person in self._hub.people.on_node(node) if person.name.key not in people]
         self._update_people(node, people.values(), gone)
         self._state_arrived.set()
 
@@ -153,7 +153,7 @@ class Nodes:
         """Forget a node, and remove the people who were connected to it."""
         if self._remote.pop(node, None):
             for person in self._hub.people.on_node(node):
-                self._hub.remote_left(node, person.key)
+                self._hub.remote_left(node, person.name.key)
 
     async def wait_for_states(self, count: int) -> None:
         """Wait until the states of this many nodes are known."""

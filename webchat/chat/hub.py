@@ -95,9 +95,9 @@ class Hub:
         self._ids = ids or IdGenerator()
         self._claims = NameClaims(self.people, backplane, accounts=lambda: self.accounts, new_person=self._new_person,
                                   disconnect_guest=self._disconnect_guest)
-        self._handlers: dict[type[Command], Callable[[Session, Any], Awaitable[Receipt]]] = {
-            Login: self._login, Say: self._say, Tell: self._tell, Join: self._join, Part: self._part,
-            Rename: self._rename, Type: self._type,
+        self._handlers: dict[type[Command], Callable[[Session, Person, Any], Awaitable[Receipt]]] = {
+            Say: self._say, Tell: self._tell, Join: self._join, Part: self._part, Rename: self._rename,
+            Type: self._type,
         }
 
     # Connections.
@@ -135,7 +135,11 @@ class Hub:
     async def handle(self, session: Session, command: Command) -> Receipt:
         """Execute a command of a connection. Raises ChatError if it is refused; then it has changed nothing."""
         try:
-            return await self._handlers[type(command)](session, command)
+            if isinstance(command, Login):
+                return await self._login(session, command)
+            if session.person is None:
+                raise LoginRequired
+            return await self._handlers[type(command)](session, session.person, command)
         except ChatError as error:
             self.refusals[error.code] += 1
             raise
@@ -145,8 +149,7 @@ class Hub:
     async def _login(self, session: Session, command: Login) -> Welcome:
         return self._log_in(session, await self._claims.claim(session, command))
 
-    async def _rename(self, session: Session, command: Rename) -> Welcome:
-        before = self._person(session)
+    async def _rename(self, session: Session, before: Person, command: Rename) -> Welcome:
         person = await self._claims.claim(session, command)
         if person is not before:
             self._log_out(session, before)
@@ -167,7 +170,7 @@ class Hub:
         session.person = None
         self.everyone.discard(session)
         self.people.remove_session(person, session)
-        self._claims.release(person.key)
+        self._claims.release(person.name.key)
 
     def _welcome(self, session: Session, person: Person) -> Welcome:
         self.people.presence.record_state_sent(session)
@@ -178,14 +181,14 @@ class Hub:
 
     def _disconnect_guest(self, guest: Person) -> None:
         """Disconnect a guest from all processes, as far as this one knows: their name is an account's now."""
-        self.evict(guest.key, Notice(NameTaken.code, "This name belongs to an account now."))
+        self.evict(guest.name.key, Notice(NameTaken.code, "This name belongs to an account now."))
         for node in list(guest.nodes):
             self.people.remove_node(guest, node)
 
     # Messages.
 
-    async def _say(self, session: Session, command: Say) -> Sent:
-        person = self._rate_limited_person(session)
+    async def _say(self, session: Session, person: Person, command: Say) -> Sent:
+        self._limit_rate(person)
         if command.room is None:
             message = self._message(person, clean(command.text))
             self._send_pending_join(person.shown)
@@ -198,21 +201,20 @@ class Hub:
         self.publish(message, room_channel(room.name), skip=None if session.echo else session)
         return Sent(message.id, message.time)
 
-    async def _tell(self, session: Session, command: Tell) -> Sent:
-        person = self._rate_limited_person(session)
+    async def _tell(self, session: Session, person: Person, command: Tell) -> Sent:
+        self._limit_rate(person)
         recipient = self._recipient(command.to_user)
         message = self._message(person, clean(command.text), to_user=recipient.shown)
         self._send_pending_join(person.shown)
-        self.publish(message, user_channel(recipient.key))
+        self.publish(message, user_channel(recipient.name.key))
         if person is not recipient:
-            self.publish(message, user_channel(person.key), skip=session)
+            self.publish(message, user_channel(person.name.key), skip=session)
         return Sent(message.id, message.time)
 
-    async def _type(self, session: Session, command: Type) -> None:
-        person = self._person(session)
+    async def _type(self, session: Session, person: Person, command: Type) -> None:
         if command.to_user is not None:
             recipient = self._recipient(command.to_user)
-            channel, hint = user_channel(recipient.key), Typing(person.shown, to_user=recipient.shown)
+            channel, hint = user_channel(recipient.name.key), Typing(person.shown, to_user=recipient.shown)
         elif command.room is not None:
             room = self._joined_room(session, command.room)
             channel, hint = room_channel(room.name), Typing(person.shown, room=room.name)
@@ -245,6 +247,10 @@ class Hub:
             return person
         raise NoSuchUser
 
+    def _limit_rate(self, person: Person) -> None:
+        if not person.bucket.take(self._clock.time()):
+            raise SlowDown
+
     def _message(self, person: Person, text: str, room: str | None = None, to_user: str | None = None) -> ChatMessage:
         self.messages["room" if room else "user" if to_user else "everyone"] += 1
         id, time = self._ids()
@@ -252,8 +258,8 @@ class Hub:
 
     # Rooms.
 
-    async def _join(self, session: Session, command: Join) -> Joined:
-        person = self._rate_limited_person(session)
+    async def _join(self, session: Session, person: Person, command: Join) -> Joined:
+        self._limit_rate(person)
         name = find_room_name(command.room, self._groups_of(person))
         if name is None:
             raise NotAMember
@@ -268,8 +274,8 @@ class Hub:
         room.presence.record_state_sent(session)
         return Joined(name, room.members(), room.history)
 
-    async def _part(self, session: Session, command: Part) -> None:
-        self._leave_room(session, self._person(session), self._joined_room(session, command.room))
+    async def _part(self, session: Session, person: Person, command: Part) -> None:
+        self._leave_room(session, person, self._joined_room(session, command.room))
 
     def _leave_room(self, session: Session, person: Person, room: Room) -> None:
         del session.rooms[room.name]
@@ -284,7 +290,7 @@ class Hub:
 
     def _groups_of(self, person: Person) -> tuple[str, ...]:
         """Return the rooms that a person is a member of; a guest has none."""
-        account = self.accounts.find(person.key) if person.authenticated else None
+        account = self.accounts.find(person.name.key) if person.authenticated else None
         return account.rooms if account else ()
 
     @staticmethod
@@ -353,19 +359,3 @@ class Hub:
                 session.send(notice)
                 self.close(session)
                 session.outlet.close("")
-
-    # What every command begins with.
-
-    @staticmethod
-    def _person(session: Session) -> Person:
-        if session.person is None:
-            raise LoginRequired
-        return session.person
-
-    def _rate_limited_person(self, session: Session) -> Person:
-        person = session.person
-        if person is None:
-            raise LoginRequired
-        if not person.bucket.take(self._clock.time()):
-            raise SlowDown
-        return person

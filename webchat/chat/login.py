@@ -72,7 +72,7 @@ class NameClaims:
             self._disconnect_guest(holder)
         elif holder and isinstance(command, Login):
             name = holder.name  # a further connection keeps the spelling of the first
-        own = session.person if session.person and session.person.key == name.key else None
+        own = session.person if session.person and session.person.name.key == name.key else None
         token = own.token if own else _token(command)
         self._pending[name.key] = self._pending.get(name.key, 0) + 1
         granted = False

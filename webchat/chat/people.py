@@ -14,11 +14,10 @@ class Person:
     limits the rate of messages.
     """
 
-    __slots__ = ("authenticated", "bucket", "key", "name", "nodes", "sessions", "shown", "token")
+    __slots__ = ("authenticated", "bucket", "name", "nodes", "sessions", "shown", "token")
 
     def __init__(self, name: Name, authenticated: bool, bucket: TokenBucket, token: str = ""):
         self.authenticated = authenticated
-        self.key = name.key
         self.set_name(name)
         self.bucket = bucket
         self.token = token
@@ -74,7 +73,7 @@ class People:
         """Show a person's name in another spelling, with the same key."""
         before = person.shown
         person.set_name(name)
-        self._names[person.key] = person.shown
+        self._names[person.name.key] = person.shown
         self._shown = None
         self.presence.record_leave(before)
         self.presence.record_join(person.shown)
@@ -87,14 +86,14 @@ class People:
         return len(self._by_key)
 
     def _add(self, person: Person) -> None:
-        if person.key not in self._by_key:
-            self._by_key[person.key] = person
-            self._names[person.key] = person.shown
+        if person.name.key not in self._by_key:
+            self._by_key[person.name.key] = person
+            self._names[person.name.key] = person.shown
             self._shown = None
             self.presence.record_join(person.shown)
 
     def _drop_if_disconnected(self, person: Person) -> None:
-        if not person.sessions and not person.nodes and self._by_key.get(person.key) is person:
-            del self._by_key[person.key], self._names[person.key]
+        if not person.sessions and not person.nodes and self._by_key.get(person.name.key) is person:
+            del self._by_key[person.name.key], self._names[person.name.key]
             self._shown = None
             self.presence.record_leave(person.shown)
