@@ -2,7 +2,7 @@
 
 import binascii
 import hashlib
-from functools import lru_cache
+import re
 
 from tornado.httputil import HTTPHeaders, RequestStartLine
 
@@ -11,21 +11,19 @@ from webchat.net.asgi.types import Message
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455 section 1.3."""
 
+# A word in a header whose value is a list (RFC 9110 section 5.6.1).
+LIST_ITEM = r"(?:^|,)[ \t]*{}[ \t]*(?:,|$)"
+WEBSOCKET, UPGRADE = (re.compile(LIST_ITEM.format(word), re.IGNORECASE) for word in ("websocket", "upgrade"))
+
 
 def is_handshake(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
     """Whether a request asks for a WebSocket, correctly or not."""
     return (
         start_line.method == "GET"
         and "Upgrade" in headers
-        and "websocket" in _tokens(headers["Upgrade"])
-        and "upgrade" in _tokens(headers.get("Connection", ""))
+        and WEBSOCKET.search(headers["Upgrade"]) is not None
+        and UPGRADE.search(headers.get("Connection", "")) is not None
     )
-
-
-@lru_cache(100)
-def _tokens(value: str) -> frozenset[str]:
-    """The words of a header, in lower case; most clients send the same ones."""
-    return frozenset(word.strip().lower() for word in value.split(","))
 
 
 def refusal(version: str | None, key: str) -> tuple[int, *tuple[tuple[bytes, bytes], ...]] | None:
