@@ -11,6 +11,7 @@ from tornado.web import Application
 from webchat.net.asgi import mount, websocket_of
 
 TIMEOUT = 5
+GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 CONNECT = (
     b"GET / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
