@@ -42,6 +42,12 @@ def serve(announce):
         say("read again")
     return 0
 
+def open_when_told(announce):
+    signal.signal(signal.SIGUSR1, lambda *_: announce(["one door"]))
+    say(f"working {os.getpid()}")
+    while True:
+        signal.pause()
+
 def fail_to_start(announce):
     print("A sentence that says why.", flush=True)
     return 3
@@ -104,6 +110,13 @@ class TestSupervisor:
             lines = read(process, 4)
             assert sorted(lines, key=lambda line: line.split()[0])[:2] == ["another door", "one door"]
             assert len(pids(lines)) == 2
+
+    def test_no_door_is_announced_before_the_last_worker_accepts(self):
+        with supervised("open_when_told") as process:
+            for _ in range(2):
+                (worker,) = pids(read(process, 1))
+                os.kill(worker, signal.SIGUSR1)
+            assert read(process, 1) == ["one door"]
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_a_signal_stops_all_workers_and_the_status_is_0(self, number):

@@ -289,6 +289,9 @@ class TestBadBytes:
         assert items_of([data]) == [OtherProtocol()]
         assert items_of(byte_by_byte(data))[0] == OtherProtocol()
 
+    def test_what_follows_a_browsers_first_line_is_read_from_its_beginning(self):
+        assert received(decoder(), [b"GET / HTTP", b"/1.1\n", b"{ALL}a{ALL}b\n"]) == [OtherProtocol(), Say("a")]
+
     @pytest.mark.parametrize("first", [[b"{REGISTER}Hugo\n"], [b"{REGISTER}Hugo{ALL}"]])
     def test_the_same_words_after_the_first_message_are_text(self, first):
         assert OtherProtocol() not in items_of([*first, b"GET / HTTP/1.1\n"])

@@ -12,6 +12,7 @@ from tests.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, masked
 from tests.net.asgi.bridge import CONNECT, TIMEOUT, WebSocketTest, echo
 from tests.uv import OnUvloop
 from webchat.net.asgi import mount, websocket_of
+from webchat.net.errors import ProtocolViolation
 from webchat.net.frames import binary_frame, text_frame
 
 
@@ -82,7 +83,7 @@ class HandshakeTest(WebSocketTest):
 
     @gen_test
     async def test_a_malformed_key_is_a_400(self):
-        for key in (b"", b"short", b"!" * 24, b"A" * 24):
+        for key in (b"", b"short", b"!" * 24, b"A" * 24, b"A" * 11 + b"!" + b"A" * 11 + b"=="):
             client = await self.connect()
             client.send(CONNECT.replace(b"A" * 22 + b"==", key))
             self.assertEqual((await client.response())[0], "HTTP/1.1 400 Bad Request")
@@ -299,6 +300,17 @@ class ReceiverTest(WebSocketTest):
         client.send(masked(CLOSE, b"\x0f\xa0bye"))
         self.assertEqual(await client.read_all(), b"\x88\x02\x0f\xa0")
         self.assertEqual(await self.ended(), (None, 4000, "bye"))
+
+    @gen_test
+    async def test_a_violation_of_its_own_protocol_closes_with_its_status_and_both_sides_are_told_the_reason(self):
+        async def receive(message):
+            raise ProtocolViolation("no such word", 1008)
+
+        client = await self.open()
+        self.receiver.receive = receive
+        client.send(masked(TEXT, b"one"))
+        self.assertEqual(await client.frame(), (CLOSE, b"\x03\xf0no such word"))
+        self.assertEqual(await self.ended(), (None, 1008, "no such word"))
 
     @gen_test
     async def test_it_is_told_when_the_connection_is_lost(self):

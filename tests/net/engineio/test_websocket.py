@@ -24,6 +24,7 @@ class WebSocketTest(EngineTest):
                 await client.send_str(packet)
                 self.assertEqual(await self.closed(client), (1002, "not an Engine.IO packet that clients send"))
         await self.until(lambda: not self.sockets and not self.tasks())
+        self.assertEqual(set(self.reasons), {"transport error"})
 
     @online
     async def test_the_clients_close_packet_closes(self):

@@ -38,7 +38,7 @@ def refusal(version: str | None, key: str) -> tuple[int, *tuple[tuple[bytes, byt
 
 
 def switching_protocols(key: str, event: Message) -> bytes:
-    """The answer that accepts a handshake. Raises ValueError if a header of the application contains a line break."""
+    """The answer that accepts a handshake. Raises ValueError if a header contains a line break or NUL."""
     digest = hashlib.sha1(key.encode() + GUID).digest()
     lines = [
         b"HTTP/1.1 101 Switching Protocols",
@@ -52,5 +52,5 @@ def switching_protocols(key: str, event: Message) -> bytes:
         lines += [name + b": " + value for name, value in event["headers"]]
     head = b"\r\n".join([*lines, b"", b""])
     if head.count(b"\r") != len(lines) + 1 or head.count(b"\n") != len(lines) + 1 or b"\0" in head:
-        raise ValueError("a header contains a line break")
+        raise ValueError("a header contains a line break or NUL")
     return head
