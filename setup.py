@@ -113,6 +113,7 @@ REQUIRES = [
     "python-engineio==4.15.1",  # exactly this one: net/engineio overrides its internals
     "python-socketio==5.18.1",  # exactly this one: net/socketio overrides its internals
     "redis>=6",
+    "regex>=2024.11",
     "tomlkit>=0.13",
     "tornado>=6.5,<7",
     "uvloop>=0.21; sys_platform != 'win32' and implementation_name == 'cpython'",

@@ -50,7 +50,7 @@ class TestLogin:
     @pytest.mark.parametrize(("username", "password", "error"), [
         ("", "", BadName), ("ALL", "", BadName), ("admin", "", BadCredentials), ("admin", "wrong", BadCredentials),
         ("ADMIN", "", BadCredentials), ("nobody", "secret", BadCredentials), ("ada", "", NameTaken),
-        ("аdа", "", NameTaken),
+        ("аdа", "", BadName), ("ａＤa", "", NameTaken),
     ])
     def test_a_refused_login_leaves_nothing_behind(self, chat, username, password, error):
         chat.login("ada")

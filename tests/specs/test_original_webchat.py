@@ -137,9 +137,14 @@ def test_the_name_of_an_account_without_its_password_is_refused(visit):
     expect(page.regions).to_have_count(0)
 
 
-@pytest.mark.parametrize("name", ["Sandy", "sandy", "Sandy*", "Ｓandy＊", "Sаndy"])
+@pytest.mark.parametrize("name", ["Sandy", "sandy", "Sandy*", "Ｓandy＊", "SANDY"])
 def test_a_name_that_looks_like_that_of_an_account_is_refused(stock, name):
     assert stock().refused(username=name) == "bad-credentials"
+
+
+@pytest.mark.parametrize("name", ["Sаndy", "Sandy⁕", "Sandy❄", "Sandyⵣ", "Sandyᚼ", "Sandy⚹", "Sandy❇"])
+def test_a_name_that_could_be_taken_for_an_accounts_with_its_asterisk_is_refused(stock, name):
+    assert stock().refused(username=name) == "bad-name"
 
 
 def test_a_blank_recipient_sends_to_everybody_including_the_sender(visit, guest, ada, bob):

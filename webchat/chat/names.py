@@ -2,19 +2,22 @@
 
 A name is normalised by the Nickname profile of PRECIS with its case preserved (RFC 8266, which includes NFKC). Then
 asterisks of every kind are removed, because an asterisk marks an account. Both steps repeat until nothing changes; the
-result is checked. PRECIS allows symbols in names, emoji included, and refuses invisible characters (variation
-selectors, joiners, fillers). Here joiners are refused even in the scripts for which PRECIS makes an exception.
+result is checked. PRECIS allows symbols in names, and refuses invisible characters (variation selectors, joiners,
+fillers). Here joiners are refused even in the scripts for which PRECIS makes an exception, symbols only if they are
+emoji (`webchat.chat.scripts`), and names that mix scripts, or that could be read as a sentence of the server.
+
+Nothing here is remembered: people type their passwords and secrets into the wrong field, too.
 """
 
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import precis_i18n
 
-from webchat.chat import lookalikes
+from webchat.chat import lookalikes, scripts
 from webchat.chat.errors import BadName
 
 MAX_NAME_LENGTH = 32
@@ -29,9 +32,22 @@ MAX_RAW_LENGTH = 256
 MAX_ACCENTS = 4
 """Nonspacing marks on one letter (Unicode Technical Standard #39, section 5.4); more would overlap other lines."""
 
-RESERVED_NAMES = ("ALL", "CLIENTS", "REGISTER", "QUIT", "MSG", "server", "everyone")
+RESERVED_NAMES = ("ALL", "CLIENTS", "REGISTER", "QUIT", "MSG", "server", "everyone", "webchat")
+SERVICE_SUFFIX = "Serv"
+"""On IRC, services that ask for passwords have such names: NickServ, ChanServ."""
+
 RESERVED_PREFIXES = ("#", "/", "@", "-!-", "[private]", "[#")
 """Commands, rooms and the server's own lines in the line protocol begin with these."""
+
+IRC_PREFIXES = ("+", "~", "&", "%", "$")
+"""Marks that IRC puts in front of the names of people and rooms."""
+
+IRC_DELIMITERS = frozenset("!@,?")
+"""IRC could not carry these, because they separate or match names there."""
+
+SENTENCE_BEGINNINGS = ("you are", "you have", "welcome to")
+SENTENCE_PARTS = ("has left", "has joined", "took back")
+"""What the server says. A name that begins with one of the first, or contains one of the second, would read as that."""
 
 DELIMITERS = frozenset("{}|:<>")
 """The line and brace protocols separate names from text with these."""
@@ -42,6 +58,16 @@ DELIMITER_LOOKALIKES = re.compile(
 
 ASTERISK = re.compile(r"\bASTERISK|^ASTERISM$|POINTED .*\bSTAR$|^STAR OPERATOR$")
 """Matches the Unicode names of characters that look like an asterisk; an ornamental star such as U+2605 does not."""
+
+CLICK_LETTERS = frozenset("\u01c0\u01c1\u01c2\u01c3")
+"""Latin letters that look like `|` and `!`: allowed beside another Latin letter, as in any word that has them."""
+
+BADGE_LETTER = "\u2d63"
+"""TIFINAGH LETTER YAZ looks like an asterisk where it is the only letter of its script."""
+
+LAST_PUNCTUATION = "_-.)]"
+"""A name ends with a letter, mark, digit or emoji, or with one of these; anything else could be taken for the asterisk
+of an account."""
 
 LINE_BREAKS = frozenset("\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029")
 BLANK_SYMBOLS = frozenset("\u2800\U0001d159\ufffc\ufffd")
@@ -62,22 +88,20 @@ class Name:
     key: str
 
 
-@lru_cache(2048)
 def parse(raw: str) -> Name:
     """Return the name that a person asks for, normalised and checked. Raises BadName with the reason."""
     _check_raw_length(raw, MAX_NAME_LENGTH)
     text = _without_asterisks(raw)
     _check(text, MAX_NAME_LENGTH)
-    key = lookalikes.skeleton(text)
-    for word, reserved in _skeletons(RESERVED_NAMES).items():
-        if key == reserved:
-            raise BadName(f"The name {word} is reserved, and so are names that look like it.")
+    _check_person(text)
+    key = _key(text)
+    _check_reserved(key)
     return Name(text, key)
 
 
 def key(raw: str) -> str:
     """Return the key of a name as somebody typed it, asterisks ignored. The text need not be a possible name."""
-    return _key(raw[:MAX_RAW_LENGTH])
+    return _key(_without_asterisks(raw[:MAX_RAW_LENGTH]))
 
 
 def parse_room(raw: str) -> str:
@@ -88,9 +112,9 @@ def parse_room(raw: str) -> str:
     return text
 
 
-@lru_cache(2048)
-def _key(raw: str) -> str:
-    return lookalikes.skeleton(_without_asterisks(raw))
+def _key(text: str) -> str:
+    """Return the key of a normalised name. A space and `_` are one, because IRC writes the one as the other."""
+    return lookalikes.skeleton(text).replace("_", " ")
 
 
 def _check_raw_length(raw: str, max_length: int) -> None:
@@ -108,12 +132,17 @@ def _normalised(raw: str) -> str:
 
 def _without_asterisks(raw: str) -> str:
     """Normalise and remove asterisks, repeatedly: characters that an asterisk kept apart may compose after that."""
-    while (text := "".join(char for char in _normalised(raw) if not _is_asterisk(char))) != raw:
+    while (text := _removed_asterisks(_normalised(raw))) != raw:
         raw = text
     return raw
 
 
-@lru_cache(4096)
+def _removed_asterisks(text: str) -> str:
+    if text.isascii():
+        return text.replace("*", "")
+    return "".join(char for char in text if not _is_asterisk(char))
+
+
 def _is_asterisk(char: str) -> bool:
     return lookalikes.skeleton(char) == "*" or bool(ASTERISK.search(unicodedata.name(char, "")))
 
@@ -130,13 +159,63 @@ def _check(text: str, max_length: int) -> None:
         _check_accents(text)
     if len(text) > max_length:
         raise BadName(f"A name has at most {max_length} characters, and this one has {len(text)}.")
+    _check_prefix(text, RESERVED_PREFIXES)
+
+
+def _check_prefix(text: str, prefixes: tuple[str, ...]) -> None:
     skeleton = lookalikes.symbol_skeleton(text[0]) + lookalikes.skeleton(text[1:])
-    for prefix, reserved in _skeletons(RESERVED_PREFIXES).items():
+    for prefix, reserved in _skeletons(prefixes).items():
         if skeleton.startswith(reserved):
             raise BadName(f"A name cannot begin with {prefix} or something that looks like it.")
 
 
-@lru_cache(4096)
+def _check_person(text: str) -> None:
+    """Check what applies to the names of people only. Raises BadName with the reason."""
+    for char in text:
+        if char in IRC_DELIMITERS:
+            raise BadName(f"A name cannot contain {char} ({_describe(char)}).")
+    _check_prefix(text, IRC_PREFIXES)
+    if not text.isascii():
+        _check_appearance(text)
+    if not _is_proper_end(text):
+        raise BadName(f"A name cannot end with {_describe(text[-1])}; it ends with a letter, a digit, an emoji "
+                      f"or one of {LAST_PUNCTUATION}")
+
+
+def _check_appearance(text: str) -> None:
+    """Refuse what could be mistaken for something else: symbols, mixed scripts, letters that look like marks."""
+    for char in text:
+        if unicodedata.category(char)[0] == "S" and not char.isascii() and not scripts.is_emoji(char):
+            raise BadName(f"A name cannot contain {_describe(char)}, a symbol that is no emoji.")
+    if not scripts.is_highly_restrictive(text):
+        raise BadName("A name cannot mix letters of different scripts, or contain letters of an ancient one.")
+    for index, char in enumerate(text):
+        if char in CLICK_LETTERS and not _has_latin_neighbour(text, index):
+            raise BadName(f"A name cannot contain {_describe(char)}, which is not beside another Latin letter.")
+
+
+def _has_latin_neighbour(text: str, index: int) -> bool:
+    neighbours = text[max(index - 1, 0):index] + text[index + 1:index + 2]
+    return any(scripts.is_latin(char) and char not in CLICK_LETTERS for char in neighbours)
+
+
+def _is_proper_end(text: str) -> bool:
+    last = text[-1]
+    if last == BADGE_LETTER:
+        return any(char.isalpha() and char != BADGE_LETTER for char in text)
+    return unicodedata.category(last)[0] in "LMN" or last in LAST_PUNCTUATION or scripts.is_emoji(last)
+
+
+def _check_reserved(key: str) -> None:
+    for word, reserved in _skeletons(RESERVED_NAMES).items():
+        if key == reserved:
+            raise BadName(f"The name {word} is reserved, and so are names that look like it.")
+    if key.endswith(_skeletons((SERVICE_SUFFIX,))[SERVICE_SUFFIX]):
+        raise BadName(f"Names that end with {SERVICE_SUFFIX} are reserved for services.")
+    if _sentence().search(key):
+        raise BadName("That name reads like a sentence of the server.")
+
+
 def _refusal_reason(char: str) -> str:
     """Return the character and why no name contains it; empty when it is allowed."""
     if char in DELIMITERS:
@@ -173,7 +252,11 @@ def _check_precis(text: str) -> None:
 def _check_accents(text: str) -> None:
     accents = MAX_ACCENTS  # so that the first character cannot be an accent
     for char in text:
-        accents = accents + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
+        category = unicodedata.category(char)
+        if category in ("Mn", "Me"):
+            accents += 1
+        else:
+            accents = MAX_ACCENTS if category[0] in "ZP" else 0  # nor one after a space or a punctuation mark
         if accents > MAX_ACCENTS:
             raise BadName(f"A name cannot contain {_describe(char)}, an accent, without a letter under it "
                           f"or after {MAX_ACCENTS} others.")
@@ -187,6 +270,14 @@ def _describe(char: str) -> str:
 @cache
 def _skeletons(words: tuple[str, ...]) -> dict[str, str]:
     return {word: lookalikes.skeleton(word) for word in words}
+
+
+@cache
+def _sentence() -> re.Pattern[str]:
+    """Match the key of a name that reads like a sentence of the server."""
+    beginnings, parts = ("|".join(map(re.escape, map(lookalikes.skeleton, phrases)))
+                         for phrases in (SENTENCE_BEGINNINGS, SENTENCE_PARTS))
+    return re.compile(rf"^({beginnings})\b|\b({parts})\b")
 
 
 @cache
