@@ -45,8 +45,12 @@ def decoder(**settings):
     return BraceDecoder(lambda name: name in ("Hugo", "Sue*"), **settings)
 
 
+def read(reader, segment):
+    return list(reader.receive(segment))
+
+
 def received(reader, segments):
-    return [item for segment in segments for item in reader.receive(segment)]
+    return [item for segment in segments for item in read(reader, segment)]
 
 
 def items_of(segments, **settings):
@@ -103,22 +107,22 @@ class TestWithNewlines:
 
     def test_a_pause_does_not_end_a_message(self):
         reader = decoder()
-        reader.receive(b"{REGISTER}Hugo\n{ALL}hel")
+        read(reader, b"{REGISTER}Hugo\n{ALL}hel")
         assert reader.idle_after == UNFINISHED
-        assert reader.receive(b"lo\n") == [Say("hello")]
+        assert read(reader, b"lo\n") == [Say("hello")]
 
     @pytest.mark.parametrize("complete", [b"{QUIT}", b" "])
     def test_a_pause_ends_what_nothing_can_follow(self, complete):
         reader = decoder()
-        reader.receive(b"{REGISTER}Hugo\n")
-        reader.receive(complete)
+        read(reader, b"{REGISTER}Hugo\n")
+        read(reader, complete)
         assert reader.idle_after == IDLE
         assert reader.idle() == [Quit()]
 
     def test_a_long_pause_ends_the_message_of_a_client_that_forgot_the_newline(self):
         reader = decoder()
-        reader.receive(b"{REGISTER}Hugo\n")
-        reader.receive(b"{ALL}hello")
+        read(reader, b"{REGISTER}Hugo\n")
+        read(reader, b"{ALL}hello")
         assert reader.idle_after == UNFINISHED
         assert reader.idle() == [Say("hello")]
 
@@ -127,7 +131,7 @@ class TestWithoutNewlines:
     def test_a_message_ends_after_50_ms_of_silence(self):
         reader = decoder()
         for text, item in CORPUS:
-            assert reader.receive(text.encode()) == []
+            assert read(reader, text.encode()) == []
             assert reader.idle_after == IDLE
             assert reader.idle() == [item]
             assert reader.idle_after is None
@@ -172,9 +176,9 @@ class TestWithoutNewlines:
 
     def test_a_later_message_with_a_newline_is_read_all_the_same(self):
         reader = decoder()
-        reader.receive(b"{REGISTER}Hugo")
+        read(reader, b"{REGISTER}Hugo")
         reader.idle()
-        reader.receive(b"{ALL}hello\n")
+        read(reader, b"{ALL}hello\n")
         assert reader.idle() == [Say("hello")]
         assert reader.ending == ""
 
@@ -189,16 +193,16 @@ class TestWithoutNewlines:
     @pytest.mark.parametrize("blank", [b" ", b"\n", b"\r\n", b" " * 1000])
     def test_a_blank_segment_ends_the_connection(self, blank):
         reader = decoder()
-        reader.receive(b"{REGISTER}Hugo")
+        read(reader, b"{REGISTER}Hugo")
         reader.idle()
-        reader.receive(blank)
+        read(reader, blank)
         assert reader.idle_after == IDLE
         assert reader.idle() == [Quit()]
 
     @pytest.mark.parametrize("part", [b"{AL", b"{", "{ALL}Zo\u00eb".encode()[:-1], "\u00eb".encode()[:-1]])
     def test_a_message_that_ends_in_a_header_or_a_character_gets_more_time(self, part):
         reader = decoder()
-        assert reader.receive(part) == []
+        assert read(reader, part) == []
         assert reader.idle_after == UNFINISHED
 
     def test_half_a_character_at_the_end_becomes_a_replacement_character(self):
@@ -206,22 +210,22 @@ class TestWithoutNewlines:
 
     def test_half_a_character_is_not_joined_to_the_message_after_it(self):
         reader = decoder()
-        reader.receive(b"{ALL}caf\xc3")
+        read(reader, b"{ALL}caf\xc3")
         reader.idle()
-        reader.receive(b"{ALL}\xa9")
+        read(reader, b"{ALL}\xa9")
         assert reader.idle() == [Say("\ufffd")]
 
     def test_the_end_of_the_input_ends_the_last_message(self):
         reader = decoder()
-        reader.receive(b"{ALL}bye")
+        read(reader, b"{ALL}bye")
         assert reader.end() == [Say("bye")]
         assert reader.end() == []
 
     def test_the_times_can_be_chosen(self):
         reader = decoder(idle_time=1, unfinished_time=2)
-        reader.receive(b"{AL")
+        read(reader, b"{AL")
         assert reader.idle_after == 2
-        reader.receive(b"L}")
+        read(reader, b"L}")
         assert reader.idle_after == 1
 
 
@@ -271,16 +275,16 @@ class TestBadBytes:
 
     def test_silence_ends_an_overlong_message(self):
         reader = decoder(limit=100)
-        assert reader.receive(b"{ALL}" + b"x" * 500) == [Overlong()]
+        assert read(reader, b"{ALL}" + b"x" * 500) == [Overlong()]
         assert reader.idle_after == IDLE
         assert reader.idle() == []
-        reader.receive(b"{ALL}next")
+        read(reader, b"{ALL}next")
         assert reader.idle() == [Say("next")]
 
     @pytest.mark.parametrize("endless", [b"x" * 64, b"{" * 64, b" " * 64, b"{x}" * 20])
     def test_a_message_without_an_end_is_reported_once_and_takes_no_memory(self, endless):
         reader = decoder(limit=100)
-        reader.receive(b"{ALL}x\n{ALL}")
+        read(reader, b"{ALL}x\n{ALL}")
         assert received(reader, [endless] * 1000) == [Overlong()]
         assert held_text(reader) < 100
 
@@ -298,9 +302,9 @@ class TestBadBytes:
 
     def test_the_same_words_after_a_silence_are_text(self):
         reader = decoder()
-        reader.receive(b"GET ")
+        read(reader, b"GET ")
         reader.idle()
-        assert OtherProtocol() not in [*reader.receive(b"/ HTTP/1.1\n"), *reader.idle()]
+        assert OtherProtocol() not in [*read(reader, b"/ HTTP/1.1\n"), *reader.idle()]
 
 
 class TestSending:

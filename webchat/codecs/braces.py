@@ -34,6 +34,9 @@ client that ends its messages with one, or one that ends inside a header or a ch
 ALL, CLIENTS, REGISTER, QUIT = "ALL", "CLIENTS", "REGISTER", "QUIT"
 KEYWORDS = frozenset({ALL, CLIENTS, REGISTER, QUIT})
 
+IsUser = Callable[[str], bool]
+"""Says whether a word, spelled exactly like this, is the name of somebody who is connected."""
+
 LONGEST_HEADER = 64
 
 _HEADER = re.compile(rf"\{{([^{{}}\n]{{1,{LONGEST_HEADER}}})\}}")
@@ -57,14 +60,17 @@ class BraceDecoder:
     """Turns the bytes of one connection into commands; a `webchat.codecs.stream_input.StreamDecoder`.
 
     `is_user(name)` says whether somebody of that name is connected: their `{name}` starts a message even in the middle
-    of another. It is asked once for each `{word}`. `limit` is in characters, `idle_time` and `unfinished_time` in
-    seconds.
+    of another. It is asked once for each `{word}`, when the messages before that have been taken: a client that
+    registers may go on in the same segment. `limit` is in characters, `idle_time` and `unfinished_time` in seconds.
 
     `ending` is "" until the first message ends with a newline, and stays so if that ends without one; then it is that
     newline, and the client is to be answered with the same.
+
+    Each character is examined and copied a fixed number of times, however the input is cut into segments: what has been
+    searched lies in `_searched` until its message is complete, and only the rest is looked at again.
     """
 
-    def __init__(self, is_user: Callable[[str], bool], limit: int = FRAME_LIMIT, idle_time: float = BRACE_IDLE_TIME,
+    def __init__(self, is_user: IsUser, limit: int = FRAME_LIMIT, idle_time: float = BRACE_IDLE_TIME,
                  unfinished_time: float = UNFINISHED_TIME):
         self.ending = ""
         self._is_user = is_user
@@ -73,25 +79,27 @@ class BraceDecoder:
         self._unfinished_time = unfinished_time
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
         self._protocol_check = ProtocolCheck()
-        self._buffer = ""
-        self._searched = 0  # where in the buffer the search for headers goes on
+        self._searched: list[str] = []  # the beginning of the present message, in pieces
+        self._size = 0  # of these pieces together
+        self._rest = ""  # what follows: the last character that was searched, and what may become a header
         self._has_started = False  # the first message is complete
         self._skipping = False
 
     @property
     def idle_after(self) -> float | None:
-        if not self._buffer and not self._is_inside_character():
+        if not self._rest and not self._is_inside_character():
             return None
         is_complete = not self.ending and not self._is_inside_header() or self._is_goodbye()
         return self._idle_time if is_complete and not self._is_inside_character() else self._unfinished_time
 
-    def receive(self, data: bytes) -> list[BraceInput]:
-        """Take one segment; never raises."""
+    def receive(self, data: bytes) -> Iterator[BraceInput]:
+        """Take one segment, and read messages as the iterator advances; never raises."""
         if self._protocol_check.receive(data):
-            self._keep("")
-            return [OtherProtocol()]
+            self._take("")
+            yield OtherProtocol()
+            return
         self._append(self._utf8.decode(data))
-        return list(self._messages())
+        yield from self._messages()
 
     def idle(self) -> list[BraceInput]:
         """Take note of the silence: what has been received is a message."""
@@ -99,57 +107,70 @@ class BraceDecoder:
 
     def end(self) -> list[BraceInput]:
         """Take note that the input has ended, and with it the last message."""
-        rest = self._buffer + self._utf8.decode(b"", final=True)
-        self._keep("")
+        message = self._take(self._rest + self._utf8.decode(b"", final=True))
         skipped, self._skipping = self._skipping, False
-        if skipped or not rest:
+        if skipped or not message:
             return []
         self._start()
-        return [_parse_message(rest)]
+        return [_parse_message(message)]
 
     def _append(self, text: str) -> None:
-        at_beginning = self._buffer in ("", " ") and not self._skipping
-        self._buffer += text
-        if at_beginning and (without_blanks := self._buffer.lstrip(" \t")) != self._buffer:
+        at_beginning = not self._searched and self._rest in ("", " ") and not self._skipping
+        self._rest += text
+        if at_beginning and (without_blanks := self._rest.lstrip(" \t")) != self._rest:
             # Blanks before a header are ignored; without one, a single blank stands for all of them: an empty message.
-            self._buffer = without_blanks if without_blanks.startswith("{") else f" {without_blanks}"
+            self._rest = without_blanks if without_blanks.startswith("{") else f" {without_blanks}"
 
     def _is_inside_character(self) -> bool:
         return bool(self._utf8.getstate()[0])
 
     def _is_inside_header(self) -> bool:
-        return _UNFINISHED_HEADER.match(self._buffer) is not None
+        return not self._searched and _UNFINISHED_HEADER.match(self._rest) is not None
 
     def _is_goodbye(self) -> bool:
-        return len(self._buffer) <= LONGEST_HEADER and self._buffer.strip() in ("", f"{{{QUIT}}}")
+        is_short = self._size + len(self._rest) <= LONGEST_HEADER
+        return is_short and "".join([*self._searched, self._rest]).strip() in ("", f"{{{QUIT}}}")
 
     def _start(self) -> None:
         self._has_started = True
         self._protocol_check.finish()
 
     def _messages(self) -> Iterator[BraceInput]:
-        at = 0
-        for match in _HEADER.finditer(self._buffer, self._searched):
+        text, at = self._rest, 0
+        for match in _HEADER.finditer(text):
             if self._starts_message(match):
-                yield from self._complete(self._buffer[at : match.start()])
+                yield from self._complete(self._take(text[at : match.start()]))
                 at = match.start()
-        rest = self._buffer[at:]
+        rest = text[at:]
         if rest.endswith("\n") and (self.ending or not self._has_started):
-            self._keep("")
-            yield from self._complete(rest)
+            yield from self._complete(self._take(rest))
             return
-        if len(rest) > self._limit and not self._skipping:
+        if self._size + len(rest) > self._limit and not self._skipping:
             self._skipping = True
             yield Overlong()
         self._keep(rest)
 
+    def _take(self, end: str) -> str:
+        """The present message, whose end this is; nothing is kept of it."""
+        message = "".join([*self._searched, end])
+        self._forget()
+        self._rest = ""
+        return message
+
+    def _forget(self) -> None:
+        self._searched.clear()
+        self._size = 0
+
     def _keep(self, rest: str) -> None:
-        """Keep this for the next segment, with the search for headers to go on where one may have begun."""
+        """Keep this for the next segment: what may become a header, and the character before it, stay in `_rest`."""
         unfinished = _UNFINISHED_HEADER.search(rest, max(len(rest) - LONGEST_HEADER - 1, 0))
-        searched = unfinished.start() if unfinished else len(rest)
-        # While an overlong message is skipped, only the next header matters, and whether a newline stands before it.
-        dropped = max(searched - 1, 0) if self._skipping else 0
-        self._buffer, self._searched = rest[dropped:], searched - dropped
+        kept_from = max((unfinished.start() if unfinished else len(rest)) - 1, 0)
+        if self._skipping:
+            self._forget()  # only the next header matters, and whether a newline stands before it
+        elif kept_from:
+            self._searched.append(rest[:kept_from])
+            self._size += kept_from
+        self._rest = rest[kept_from:]
 
     def _starts_message(self, match: re.Match[str]) -> bool:
         if match.start() == 0:
@@ -157,7 +178,7 @@ class BraceDecoder:
         # After a newline that ends messages every header counts. Otherwise a message to somebody who has just left
         # would be said as a part of the message before it.
         newlines_end_messages = self.ending or not self._has_started
-        after_newline = newlines_end_messages and self._buffer[match.start() - 1] == "\n"
+        after_newline = newlines_end_messages and match.string[match.start() - 1] == "\n"
         return bool(after_newline) or match[1] in KEYWORDS or self._is_user(match[1])
 
     def _complete(self, message: str) -> Iterator[BraceInput]:

@@ -1,6 +1,7 @@
 """What the decoders of TCP connections have in common: their interface, and the input that is no message."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -20,8 +21,11 @@ class StreamDecoder(Protocol[ItemT]):
     def idle_after(self) -> float | None:
         """Seconds of silence after which `idle` has to be called; None while only more input can complete an item."""
 
-    def receive(self, data: bytes) -> list[ItemT]:
-        """Take one segment; return the items that it completes. Raises ProtocolViolation."""
+    def receive(self, data: bytes) -> Iterable[ItemT]:
+        """Take one segment; return the items that it completes. Raises ProtocolViolation.
+
+        An iterator may be returned that reads the segment as it advances; exhaust it before the next call.
+        """
 
     def idle(self) -> list[ItemT]:
         """Take note that nothing came for `idle_after` seconds; return the items that this completes."""

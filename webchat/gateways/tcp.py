@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Generic
 
@@ -167,7 +167,7 @@ class Connection(Generic[ItemT]):
             self._expect_login()
             self.send_greeting()
 
-    async def _next_items(self) -> list[ItemT]:
+    async def _next_items(self) -> Iterable[ItemT]:
         """The items that the next segment, a silence or the end of the input completes. Raises StreamClosedError."""
         try:
             data = await self._read(self.decoder.idle_after)
@@ -200,7 +200,7 @@ class Connection(Generic[ItemT]):
         self._reading = None
         return data
 
-    async def _handle_items(self, items: list[ItemT]) -> None:
+    async def _handle_items(self, items: Iterable[ItemT]) -> None:
         """Handle items one after the other. The next segment is read after that, so they stay in order."""
         for count, item in enumerate(items, 1):
             if self.closing:
