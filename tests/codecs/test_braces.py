@@ -42,7 +42,18 @@ UNDELIMITED = [case for case in CORPUS if case[0] != "{nobody}psst"]
 
 
 def decoder(**settings):
-    return BraceDecoder(lambda name: name in ("Hugo", "Sue*"), **settings)
+    return BraceDecoder(is_user, **settings)
+
+
+def is_user(name):
+    return name in ("Hugo", "Sue*", "Sue")
+
+
+def nobody(name):
+    return False
+
+
+ENCODE = braces.encoders(is_user)
 
 
 def read(reader, segment):
@@ -318,38 +329,76 @@ class TestSending:
             (message("one\u2028two\u2029three"), ["{ALL}Hugo: one", "{ALL}Hugo: two", "{ALL}Hugo: three"], False),
             (message("what is {ALL}?"), ["{ALL}Hugo: what is ｛ALL}?"], False),
             (message("} {"), ["{ALL}Hugo: } {"], False),
-            (message("{} } {ALL} {CLIENTS} {"), ["{ALL}Hugo: ｛} } ｛ALL} ｛CLIENTS} {"], False),
+            (message("{} } {ALL} {CLIENTS} {"), ["{ALL}Hugo: {} } ｛ALL} ｛CLIENTS} {"], False),
             (Presence(("ada",), ("bob",)), ["{ALL}bob has left the chat.", "{ALL}ada has joined the chat!"], True),
             (Welcome("Hugo", False, (), (), ""), ["{Hugo}Welcome, Hugo!"], False),
             (Notice("degraded", "Sorry."), ["{ALL}Sorry."], False),
         ],
     )
     def test_events_look_as_the_contract_says_in_the_ending_of_the_receiver(self, event, frames, roster):
-        assert braces.encode_bare(event) == (tuple(frame.encode() for frame in frames), roster)
-        assert braces.encode_lf(event) == (("".join(f"{frame}\n" for frame in frames).encode(),), roster)
-        assert braces.encode_crlf(event) == (("".join(f"{frame}\r\n" for frame in frames).encode(),), roster)
+        assert ENCODE[""](event) == (tuple(frame.encode() for frame in frames), roster)
+        assert ENCODE["\n"](event) == (("".join(f"{frame}\n" for frame in frames).encode(),), roster)
+        assert ENCODE["\r\n"](event) == (("".join(f"{frame}\r\n" for frame in frames).encode(),), roster)
 
     def test_the_encoders_are_chosen_by_ending(self):
-        for ending, encode in braces.BRACE_ENCODERS.items():
+        for ending, encode in ENCODE.items():
             assert encode(message()).chunks == (f"{{ALL}}Hugo: hello{ending}".encode(),)
 
     def test_half_a_surrogate_pair_is_sent_as_a_question_mark(self):
-        assert braces.encode_bare(message("\ud800")).chunks == (b"{ALL}Hugo: ?",)
+        assert ENCODE[""](message("\ud800")).chunks == (b"{ALL}Hugo: ?",)
 
     def test_the_list_of_people(self):
         assert braces.roster(("Hugo", "Sue*")) == "{CLIENTS}Hugo|Sue*"
 
-    @pytest.mark.parametrize("encode", braces.BRACE_ENCODERS.values())
+    @pytest.mark.parametrize("encode", ENCODE.values())
     @pytest.mark.parametrize("event", [Typing("Hugo"), Presence(("ada",), (), "Taskmaster")])
     def test_typing_and_the_presence_of_rooms_are_not_shown(self, event, encode):
         assert encode(event) is None
 
-    @given(text=st.text(alphabet="{}ALQUIT \nHugo", max_size=60))
-    def test_no_text_can_start_a_frame(self, text):
-        for chunk in braces.encode_bare(message(text)).chunks:
-            assert chunk.startswith(b"{ALL}Hugo: ")
-            assert not re.search(r"\{[^{}]*\}", chunk.decode().removeprefix("{ALL}"))
-            assert b"\n" not in chunk
+    @pytest.mark.parametrize("word", ["ALL", "CLIENTS", "REGISTER", "QUIT", "MSG", "Hugo", "Sue*", "Sue"])
+    @pytest.mark.parametrize("text", ["{%s}", "a{%s}b", "{{%s}}", "}{%s}{", "x = {y: {%s}}", "two\n{%s}"])
+    def test_what_a_client_could_take_for_a_header_is_disarmed_wherever_it_stands(self, text, word):
+        disarmed = text.replace("{%", "｛%") % word
+        frames = [f"{{ALL}}Hugo: {line}" for line in disarmed.split("\n")]
+        assert b"\n".join(ENCODE[""](message(text % word)).chunks).decode() == "\n".join(frames)
+
+    @pytest.mark.parametrize("text", [
+        "{word}", "{}", "{{}}", "{", "}", "{AL", "L}", "{ ALL }", "{all}", "{ALL", "{hugo}", "{Sue**}", "{nobody}",
+        "{ Hugo}", "｛ALL}", "if (a) { return {'b': [1]}; } else { c }", 'f"{name!r:>{width}}"', "\\frac{a}{b}",
+        "{" + "x" * 70 + "}",
+    ])
+    def test_all_other_braces_arrive_as_they_were_typed(self, text):
+        assert ENCODE[""](message(text)).chunks == (f"{{ALL}}Hugo: {text}".encode(),)
+
+    def test_a_name_is_disarmed_while_somebody_has_it(self):
+        people = set()
+        encode = braces.encoders(people.__contains__)[""]
+        frames = []
+        for change in (people.clear, lambda: people.add("Zoë"), people.clear):
+            change()
+            frames.append(encode(message("{Zoë}")).chunks[0].decode())
+        assert frames == ["{ALL}Hugo: {Zoë}", "{ALL}Hugo: ｛Zoë}", "{ALL}Hugo: {Zoë}"]
+
+    def test_private_and_room_messages_are_disarmed_as_well(self):
+        assert ENCODE[""](message("{ALL}", to_user="Sue*")).chunks == ("{Sue*}Hugo: ｛ALL}".encode(),)
+        assert ENCODE[""](message("{ALL}", room="x")).chunks == ("{ALL}[#x] Hugo: ｛ALL}".encode(),)
+
+    @given(text=st.text(alphabet="{}ALSue* \n") | st.lists(
+        st.sampled_from(["{", "}", "ALL", "{ALL}", "{Sue}", "{x}", "CLIENTS", "MSG", "\n", " "])).map("".join))
+    def test_no_text_can_start_a_frame_even_where_a_client_reads_several_at_once(self, text):
+        encode = ENCODE[""]
+        frames = [chunk.decode() for chunk in (*encode(message(text)).chunks, *encode(message("next")).chunks)]
+        assert all(frame.startswith("{ALL}Hugo: ") and "\n" not in frame for frame in frames)
+        words = re.findall(r"\{([^{}]*)\}", "".join(frames))
+        assert [word for word in words if word in braces.GUARDED_KEYWORDS or is_user(word)] == ["ALL"] * len(frames)
+
+    @given(text=st.text(alphabet="{}ALSue* x\n"))
+    def test_nothing_but_the_brace_of_a_header_is_changed(self, text):
+        assert braces.guarded(text, is_user).replace("｛", "{") == text
+        assert braces.guarded(text, is_user) == braces.guarded(braces.guarded(text, is_user), is_user)
+
+    def test_the_names_that_may_stand_in_braces_are_those_of_the_list_and_accounts_without_their_asterisk(self):
+        assert braces.spellings(("Hugo", "Sue*")) == {"Hugo", "Sue*", "Sue"}
 
     def test_a_sentence_of_the_server_does_not_look_like_a_message(self):
         assert braces.sentence("Refused: that name is taken.\nAnother: line.") == [
@@ -361,16 +410,18 @@ class TestClient:
     @pytest.mark.parametrize("data, items", [
         (braces.register("Zoë"), [Login("Zoë")]),
         (braces.register("Alex", "password"), [Login("Alex", "password")]),
-        (braces.say("hello"), [Say("hello")]),
-        (braces.say("one\n\n \ntwo"), [Say("one"), Say("two")]),
-        (braces.say("what is {ALL}?"), [Say("what is ｛ALL}?")]),
-        (braces.tell("Sue*", "psst"), [Tell("Sue*", "psst")]),
+        (braces.say("hello", nobody), [Say("hello")]),
+        (braces.say("one\n\n \ntwo", nobody), [Say("one"), Say("two")]),
+        (braces.say("what is {ALL}, {x}?", nobody), [Say("what is ｛ALL}, {x}?")]),
+        (braces.say("{x} {Sue}, {Hugo}", is_user), [Say("{x} ｛Sue}, ｛Hugo}")]),
+        (braces.tell("Sue*", "psst", nobody), [Tell("Sue*", "psst")]),
+        (braces.tell("Sue*", "{x} {Sue*}", is_user), [Tell("Sue*", "{x} ｛Sue*}")]),
         (braces.request_users(), [ListUsers()]),
         (braces.quit(), [Quit()]),
     ])
     def test_the_server_reads_what_a_client_sends(self, data, items, split):
         assert received(decoder(), split(data)) == items
-        assert received(decoder(), split(data + braces.say("next"))) == [*items, Say("next")]
+        assert received(decoder(), split(data + braces.say("next", nobody))) == [*items, Say("next")]
 
     EVENTS = [
         (Welcome("Hugo", False, (), (), ""), Registered("Hugo", "Welcome, Hugo!")),
@@ -381,7 +432,7 @@ class TestClient:
         (message("Welcome, Hugo!", to_user="Hugo"), ReceivedMessage("Hugo", "Welcome, Hugo!", private=True)),
     ]
 
-    @pytest.mark.parametrize("encode", [braces.encode_lf, braces.encode_crlf])
+    @pytest.mark.parametrize("encode", [ENCODE["\n"], ENCODE["\r\n"]])
     @pytest.mark.parametrize("split", [whole, byte_by_byte])
     @pytest.mark.parametrize("event, frame", EVENTS)
     def test_a_client_reads_what_the_server_sends(self, event, frame, split, encode):
@@ -399,13 +450,13 @@ class TestClient:
 
     @given(cuts=random_cuts)
     def test_a_client_reads_the_same_in_any_split(self, cuts):
-        data = b"".join(braces.encode_lf(event).chunks[0] for event, _ in self.EVENTS)
+        data = b"".join(ENCODE["\n"](event).chunks[0] for event, _ in self.EVENTS)
         data += braces.batch([braces.roster(("Hugo", "Sue*"))], ending="\n").chunks[0]
         expected = [*(frame for _, frame in self.EVENTS), ClientList(("Hugo", "Sue*"))]
         assert received(ServerFrameDecoder(), cut(data, cuts)) == expected
 
     def test_a_client_knows_presence_from_other_sentences(self):
-        frames = braces.as_frames(Presence(("ada",), ("bob",)))
+        frames = braces.as_frames(Presence(("ada",), ("bob",)), nobody)
         assert all(braces.is_presence(frame.removeprefix("{ALL}")) for frame in frames)
         assert not braces.is_presence("Nobody of that name is here.")
 

@@ -48,8 +48,31 @@ class WithNewlines(DoorTest):
     @gen_test
     async def test_each_line_of_a_text_is_a_frame_and_no_text_starts_one(self):
         hugo, ada = await self.two()
-        hugo.send("{ALL}one\nHugo has left the chat. {CLIENTS?}\n")
-        assert await ada.until("}\n") == "{ALL}Hugo: one\n{ALL}Hugo: Hugo has left the chat. ｛CLIENTS?}\n"
+        hugo.send("{ALL}one\nHugo has left the chat. {MSG}\n")
+        assert await ada.until("}\n") == "{ALL}Hugo: one\n{ALL}Hugo: Hugo has left the chat. ｛MSG}\n"
+
+    @gen_test
+    async def test_code_with_braces_arrives_as_it_was_typed_on_this_door_and_on_another(self):
+        hugo, ada = await self.two()
+        typist = await self.typist(self.open_lines(), "typist")
+        code = 'if (a) {b} else {x: {"y": [{}]}}'
+        hugo.send(f"{{ALL}}{code}\n")
+        await ada.until(f"{{ALL}}Hugo: {code}\n")
+        await typist.until(f"Hugo: {code}\n")
+        typist.send(f"{code} {{ada}} {{ALL}}\n")
+        await ada.until("{ALL}typist: " + code + " ｛ada} ｛ALL}\n")
+
+    @gen_test
+    async def test_the_name_of_an_account_is_disarmed_with_and_without_its_asterisk(self):
+        hugo, ada = await self.two()
+        typist = await self.typist(self.open_lines(), "typist")
+        typist.send("{Sue} {Sue*}\n")
+        await ada.until("{ALL}typist: {Sue} {Sue*}\n")
+        sue = await self.connect(self.port)
+        sue.send("{REGISTER}Sue|password\n")
+        await sue.until("{CLIENTS}")
+        typist.send("{Sue} {Sue*}\n")
+        await ada.until("{ALL}typist: ｛Sue} ｛Sue*}\n")
 
     @gen_test
     async def test_every_way_of_leaving_tells_the_others_and_closes(self):
@@ -265,7 +288,7 @@ class WithoutNewlines(DoorTest):
         zoe.close()
         await ada.until("{ALL}Zoë has left the chat.\n")
         hugo.send("{ALL}three{Zoë}four")
-        await ada.until("{ALL}Hugo: three｛Zoë}four\n")
+        await ada.until("{ALL}Hugo: three{Zoë}four\n")
 
     @gen_test
     async def test_a_character_split_in_two_is_put_together(self):

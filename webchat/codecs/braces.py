@@ -2,8 +2,9 @@
 
 The protocol leaves these points open; here they are settled:
 
-- No text can start a frame: a `{word}` in a text is sent with a fullwidth brace, `｛word}`, and each line of a text is
-  a frame of its own, `{ALL}Hugo: line`, because clients print bodies as they are.
+- No text can start a frame: what a client could take for a header, a keyword or the name of somebody who is connected,
+  is sent with a fullwidth brace, `｛word}`. All other braces are sent as they were typed, because people talk about
+  code. Each line of a text is a frame of its own, `{ALL}Hugo: line`, because clients print bodies as they are.
 - Sentences of the server (refusals included) are sent as `{ALL}sentence`. They contain no `: `, so that no client
   takes their beginning for a sender.
 - The owner of an account registers with `{REGISTER}name|password`; no name contains a bar.
@@ -12,8 +13,9 @@ The protocol leaves these points open; here they are settled:
 
 import codecs
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from webchat.chat.errors import ChatError
@@ -33,6 +35,9 @@ client that ends its messages with one, or one that ends inside a header or a ch
 
 ALL, CLIENTS, REGISTER, QUIT = "ALL", "CLIENTS", "REGISTER", "QUIT"
 KEYWORDS = frozenset({ALL, CLIENTS, REGISTER, QUIT})
+
+GUARDED_KEYWORDS = KEYWORDS | {"MSG"}
+"""Words that no text may contain in braces; in some versions of the exercise, a message from the server is `{MSG}`."""
 
 IsUser = Callable[[str], bool]
 """Says whether a word, spelled exactly like this, is the name of somebody who is connected."""
@@ -236,29 +241,20 @@ class FrameBatch(NamedTuple):
     roster: bool = False
 
 
-def encode_bare(event: Event) -> FrameBatch | None:
-    """An event for clients that end their messages with nothing; None if this door does not show it."""
-    return _encode(event, "")
+BraceEncoder = Callable[[Event], FrameBatch | None]
+"""Turns an event into what is sent; None if this door does not show it."""
 
 
-def encode_lf(event: Event) -> FrameBatch | None:
-    """An event for clients that end their messages with LF; None if this door does not show it."""
-    return _encode(event, "\n")
+def encoders(is_user: IsUser) -> dict[str, BraceEncoder]:
+    """For each ending, the encoder of events for the clients that end their messages with it.
+
+    Make them once for all connections: an event is encoded once for each encoder.
+    """
+    return {ending: partial(_encode, is_user, ending) for ending in ("", "\n", "\r\n")}
 
 
-def encode_crlf(event: Event) -> FrameBatch | None:
-    """An event for clients that end their messages with CRLF; None if this door does not show it."""
-    return _encode(event, "\r\n")
-
-
-BRACE_ENCODERS: dict[str, Callable[[Event], FrameBatch | None]] = {
-    "": encode_bare, "\n": encode_lf, "\r\n": encode_crlf,
-}
-"""For each ending, the encoder of events."""
-
-
-def _encode(event: Event, ending: str) -> FrameBatch | None:
-    frames = as_frames(event)
+def _encode(is_user: IsUser, ending: str, event: Event) -> FrameBatch | None:
+    frames = as_frames(event, is_user)
     return batch(frames, isinstance(event, Presence), ending) if frames else None
 
 
@@ -268,8 +264,10 @@ def batch(frames: list[str], roster: bool = False, ending: str = "") -> FrameBat
     return FrameBatch((b"".join(encoded),) if ending else tuple(encoded), roster)
 
 
-def as_frames(event: Event) -> list[str]:
+def as_frames(event: Event, is_user: IsUser) -> list[str]:
     """An event as text: zero or more frames, without their endings."""
+    if isinstance(event, ChatMessage):
+        return _chat_message(event, is_user)
     formatter = _FORMATTERS.get(type(event))
     return formatter(event) if formatter else []
 
@@ -288,10 +286,11 @@ def roster(names: tuple[str, ...]) -> str:
     return _frame(CLIENTS, "|".join(names))
 
 
-def _chat_message(event: ChatMessage) -> list[str]:
+def _chat_message(event: ChatMessage, is_user: IsUser) -> list[str]:
     header = event.to_user or ALL
     mark = f"[#{event.room}] " if event.room else ""
-    return [_frame(header, f"{mark}{event.from_user}: {guarded(line)}") for line in _LINE_BREAK.split(event.text)]
+    text = guarded(event.text, is_user)
+    return [_frame(header, f"{mark}{event.from_user}: {line}") for line in _LINE_BREAK.split(text)]
 
 
 def _presence(event: Presence) -> list[str]:
@@ -310,19 +309,24 @@ def _welcome(event: Welcome) -> list[str]:
     return [_frame(event.username, f"Welcome, {event.username}!")]
 
 
-_FORMATTERS: dict[type, Callable[[Any], list[str]]] = {
-    ChatMessage: _chat_message, Presence: _presence, Notice: _notice, Welcome: _welcome,
-}
+_FORMATTERS: dict[type, Callable[[Any], list[str]]] = {Presence: _presence, Notice: _notice, Welcome: _welcome}
 
 
 def _frame(header: str, body: str) -> str:
     return f"{{{header}}}{body}"
 
 
-def guarded(text: str) -> str:
-    """The text with a fullwidth brace in each `{word}`, which a client could take for a header."""
-    closing = text.rfind("}")
-    return text[:closing].replace("{", "\uff5b") + text[closing:] if closing >= 0 else text
+def guarded(text: str, is_user: IsUser) -> str:
+    """The text with a fullwidth brace in each `{word}` that a client could take for a header."""
+    def guard(match: re.Match[str]) -> str:
+        word = match[1]
+        return f"\uff5b{word}}}" if word in GUARDED_KEYWORDS or is_user(word) else match[0]
+    return _HEADER.sub(guard, text) if "{" in text else text
+
+
+def spellings(names: Collection[str]) -> frozenset[str]:
+    """What may stand in braces for these shown names: they themselves, and accounts' names without their asterisk."""
+    return frozenset(names).union(name.removesuffix("*") for name in names)
 
 
 # The client's half. It ends its messages with LF, so the server ends its own in the same way.
@@ -371,14 +375,14 @@ def register(name: str, password: str = "") -> bytes:
     return _line(REGISTER, f"{name}|{password}" if password else name)
 
 
-def say(text: str) -> bytes:
+def say(text: str, is_user: IsUser) -> bytes:
     """Say something to everyone. Each line of the text is a message of its own, because a newline ends a message."""
-    return _lines(ALL, text)
+    return _lines(ALL, text, is_user)
 
 
-def tell(name: str, text: str) -> bytes:
+def tell(name: str, text: str, is_user: IsUser) -> bytes:
     """Say something to one person, by their shown name; each line of the text is a message of its own."""
-    return _lines(name, text)
+    return _lines(name, text, is_user)
 
 
 def request_users() -> bytes:
@@ -426,8 +430,9 @@ def is_presence(sentence: str) -> bool:
     return _PRESENCE.fullmatch(sentence) is not None
 
 
-def _lines(header: str, text: str) -> bytes:
-    return b"".join(_line(header, guarded(line)) for line in _LINE_BREAK.split(text) if line.strip())
+def _lines(header: str, text: str, is_user: IsUser) -> bytes:
+    lines = _LINE_BREAK.split(guarded(text, is_user))
+    return b"".join(_line(header, line) for line in lines if line.strip())
 
 
 def _line(header: str, body: str) -> bytes:

@@ -91,12 +91,12 @@ class Pacer:
 class BraceConnection(Connection[braces.BraceInput]):
     """A connection that sends and receives `{HEADER}body` messages."""
 
-    encode = staticmethod(braces.encode_bare)
     door: "BraceDoor"
     decoder: braces.BraceDecoder
 
     def __init__(self, door: "BraceDoor", stream: IOStream, address: str):
         super().__init__(door, stream, address)
+        self.encode = door.encoders[""]
         self.decoder = braces.BraceDecoder(door.is_user, idle_time=door.idle_time, unfinished_time=door.unfinished_time)
         self._pacer = Pacer(self.queue.send, self._roster, limit=door.outbox.limit, on_overflow=self._overflow,
                             gap=door.gap, call_later=door.call_later)
@@ -139,7 +139,7 @@ class BraceConnection(Connection[braces.BraceInput]):
     async def _register(self, login: Login) -> None:
         if self.session.person is None:
             # The encoder is set before the login, because then the hub files the session by it.
-            self.session.encode = braces.BRACE_ENCODERS[self.decoder.ending]
+            self.session.encode = self.door.encoders[self.decoder.ending]
             welcome = await self.hub.handle(self.session, login)
         else:
             welcome = await self.hub.handle(self.session, Rename(login.username, login.password))
@@ -209,6 +209,7 @@ class BraceDoor(TCPDoor):
         self.gap = gap
         self.idle_time = idle_time
         self.unfinished_time = unfinished_time
+        self.encoders = braces.encoders(self.is_user)
         self._shown: tuple[str, ...] = ()
         self._names: frozenset[str] = frozenset()
         self._rosters: dict[str, bytes] = {}
@@ -232,5 +233,5 @@ class BraceDoor(TCPDoor):
         shown = self.hub.people.shown()
         if shown is not self._shown:
             self._shown = shown
-            self._names = frozenset(shown).union(name.removesuffix("*") for name in shown)
+            self._names = braces.spellings(shown)
             self._rosters.clear()

@@ -160,7 +160,7 @@ class Connection(Generic[ItemT]):
 
     def _open(self) -> None:
         try:
-            self._session = self.hub.open(encode=type(self).encode, outlet=self, address=self.address, echo=self.echo)
+            self._session = self.hub.open(encode=self.encode, outlet=self, address=self.address, echo=self.echo)
         except ServerFull as error:
             self.close(str(error))
         else:

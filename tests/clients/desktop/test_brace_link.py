@@ -169,6 +169,13 @@ class TestMessagesToAll:
         session.says("{ALL}Hugo: one")
         session.hears("{ALL}two\n")
 
+    def test_braces_are_sent_as_typed_but_for_keywords_and_the_names_of_people_who_are_here(self, session):
+        session.link.send("ALL", "{x} {ALL} {ada} {bob}")
+        session.hears("{ALL}{x} ｛ALL} ｛ada} {bob}\n")
+        session.says("{CLIENTS}Hugo|bob*", "{ALL}Hugo: {x} ｛ALL} ｛ada} {bob}")
+        session.link.send("bob*", "{ada} {bob} {bob*}")
+        session.hears("{bob*}{ada} ｛bob} ｛bob*}\n{CLIENTS}\n")
+
     def test_a_refused_message_is_reported_with_the_reason_and_the_next_one_is_sent(self, session):
         session.link.send("ALL", "one\ntwo")
         session.hears("{ALL}one\n")

@@ -87,6 +87,7 @@ class BraceLink(QObject):
         self._retry_pauses: Iterator[float] | None = None  # set while a lost connection is being opened again
         self._decoder = braces.ServerFrameDecoder()
         self._names: tuple[str, ...] = ()
+        self._spellings: frozenset[str] = frozenset()
         self._queue: deque[OutgoingMessage] = deque()
         self._in_flight: OutgoingMessage | None = None
         self._refusal: str | None = None  # of the private message in flight
@@ -163,6 +164,7 @@ class BraceLink(QObject):
     def _listed(self, names: tuple[str, ...]) -> None:
         changed, self._names = names != self._names, names
         if changed:
+            self._spellings = braces.spellings(names)
             self.people.emit(names)
         # A private message is not sent back to its sender. The list that was requested together with it shows that the
         # server has processed it. A changed list may have come unrequested, before that: then another one is requested.
@@ -199,9 +201,13 @@ class BraceLink(QObject):
         message = self._in_flight = self._queue.popleft()
         self._start(self._answer_timer, self._times.answer)
         if message.to == ALL:
-            self._socket.write(braces.say(message.text))
+            self._socket.write(braces.say(message.text, self._is_user))
         else:
-            self._socket.write(braces.tell(message.to, message.text) + braces.request_users())
+            told = braces.tell(message.to, message.text, self._is_user)
+            self._socket.write(told + braces.request_users())
+
+    def _is_user(self, name: str) -> bool:
+        return name in self._spellings
 
     def _settle(self, message: OutgoingMessage, refusal: str | None = None) -> None:
         """End the wait for the message in flight. `refusal` is the server's reason for not delivering it."""
