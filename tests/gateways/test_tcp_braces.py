@@ -116,6 +116,38 @@ class WithNewlines(DoorTest):
         assert not self.hub.refusals  # the hub has not even been asked
 
     @gen_test
+    async def test_a_stranger_is_not_told_who_is_here(self):
+        await self.two()
+        stranger = await self.connect(self.port)
+        stranger.send("{CLIENTS}\n")
+        assert await stranger.until("\n") == "{ALL}Log in first.\n"
+        stranger.send("{ALL}{CLIENTS}\n{QUIT}\n")
+        assert await stranger.ended() == "{ALL}Log in first.\n" * 2
+
+    @gen_test
+    async def test_the_number_of_refusals_does_not_tell_a_stranger_which_names_are_taken(self):
+        await self.two()
+        for name in ("Hugo", "nobody"):
+            stranger = await self.connect(self.port)
+            stranger.send(f"{{ALL}}one {{{name}}}two\n{{QUIT}}\n")
+            assert await stranger.ended() == "{ALL}Log in first.\n"
+            stranger = await self.connect(self.port)
+            stranger.send(f"{{REGISTER}}ada\n{{ALL}}one {{{name}}}two\n{{QUIT}}\n")
+            assert await stranger.ended() == "{ALL}Somebody here already has that name.\n{ALL}Log in first.\n"
+
+    @gen_test
+    async def test_the_greeting_of_another_protocols_client_is_refused_with_what_to_type(self):
+        for greeting in ("<REGISTER>:Pitch", "/nick Pitch", "Pitch", "REGISTER Pitch", "{NICK}Pitch", "{register}Pitch",
+                         '{"type":"login","username":"Pitch"}', '{"type":"login","username":"Pitch"' + " " * 40 + "}"):
+            pitch = await self.connect(self.port)
+            pitch.send(greeting + "\n")
+            assert await pitch.until("\n") == "{ALL}Log in first. Type {REGISTER}NAME\n"
+            pitch.send("{REGISTER}Pitch\n")
+            await pitch.until("{Pitch}Welcome, Pitch!\n")
+            pitch.send("{QUIT}\n")
+            await pitch.ended()
+
+    @gen_test
     async def test_text_without_a_header_is_explained(self):
         ada = await self.bracer(self.port, "ada")
         ada.send("hello\n")
@@ -267,6 +299,14 @@ class WithoutNewlines(DoorTest):
         await ada.until("{ada}Hugo: psst\n")
         await ada.until("{ALL}Hugo: one\n")
         await ada.until("{ALL}Hugo: two\n")
+
+    @gen_test
+    async def test_a_private_message_may_follow_the_registration_in_the_same_segment(self):
+        ada = await self.bracer(self.port, "ada")
+        hugo = await self.connect(self.port)
+        hugo.send("{REGISTER}Hugo{ada}psst{ALL}hi{nobody}")
+        await ada.until("{ada}Hugo: psst\n")
+        await ada.until("{ALL}Hugo: hi{nobody}\n")
 
     @gen_test
     async def test_an_account_is_addressed_with_or_without_its_asterisk(self):

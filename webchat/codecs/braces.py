@@ -39,11 +39,14 @@ KEYWORDS = frozenset({ALL, CLIENTS, REGISTER, QUIT})
 GUARDED_KEYWORDS = KEYWORDS | {"MSG"}
 """Words that no text may contain in braces; in some versions of the exercise, a message from the server is `{MSG}`."""
 
+REGISTER_HINT = f"Type {{{REGISTER}}}NAME"
+
 IsUser = Callable[[str], bool]
 """Says whether a word, spelled exactly like this, is the name of somebody who is connected."""
 
 LONGEST_HEADER = 64
 
+_REGISTRATION = f"{{{REGISTER}}}"
 _HEADER = re.compile(rf"\{{([^{{}}\n]{{1,{LONGEST_HEADER}}})\}}")
 _UNFINISHED_HEADER = re.compile(rf"\{{[^{{}}\n]{{0,{LONGEST_HEADER}}}\Z")
 _LINE_BREAK = re.compile("[\n\u2028\u2029]")
@@ -71,6 +74,8 @@ class BraceDecoder:
     `ending` is "" until the first message ends with a newline, and stays so if that ends without one; then it is that
     newline, and the client is to be answered with the same.
 
+    `is_registering` says, whenever `is_user` is asked, whether the message that is being read is a registration.
+
     Each character is examined and copied a fixed number of times, however the input is cut into segments: what has been
     searched lies in `_searched` until its message is complete, and only the rest is looked at again.
     """
@@ -78,6 +83,7 @@ class BraceDecoder:
     def __init__(self, is_user: IsUser, limit: int = FRAME_LIMIT, idle_time: float = BRACE_IDLE_TIME,
                  unfinished_time: float = UNFINISHED_TIME):
         self.ending = ""
+        self.is_registering = False
         self._is_user = is_user
         self._limit = limit
         self._idle_time = idle_time
@@ -142,10 +148,13 @@ class BraceDecoder:
 
     def _messages(self) -> Iterator[BraceInput]:
         text, at = self._rest, 0
+        if not self._searched:
+            self.is_registering = text.startswith(_REGISTRATION)
         for match in _HEADER.finditer(text):
             if self._starts_message(match):
                 yield from self._complete(self._take(text[at : match.start()]))
                 at = match.start()
+                self.is_registering = match[1] == REGISTER
         rest = text[at:]
         if rest.endswith("\n") and (self.ending or not self._has_started):
             yield from self._complete(self._take(rest))

@@ -6,8 +6,8 @@ from typing import Any
 
 from tornado.iostream import IOStream
 
-from webchat.chat.errors import BadMessage, TooLong
-from webchat.chat.events import Login, Rename
+from webchat.chat.errors import BadMessage, LoginRequired, TooLong
+from webchat.chat.events import Login, Rename, Tell
 from webchat.chat.hub import PRESENCE_DELAY, Hub
 from webchat.codecs import braces
 from webchat.codecs.commands import ListUsers, Quit
@@ -97,7 +97,8 @@ class BraceConnection(Connection[braces.BraceInput]):
     def __init__(self, door: "BraceDoor", stream: IOStream, address: str):
         super().__init__(door, stream, address)
         self.encode = door.encoders[""]
-        self.decoder = braces.BraceDecoder(door.is_user, idle_time=door.idle_time, unfinished_time=door.unfinished_time)
+        self.decoder = braces.BraceDecoder(self._is_user, idle_time=door.idle_time,
+                                           unfinished_time=door.unfinished_time)
         self._pacer = Pacer(self.queue.send, self._roster, limit=door.outbox.limit, on_overflow=self._overflow,
                             gap=door.gap, call_later=door.call_later)
         self._roster_scheduled = False
@@ -126,11 +127,16 @@ class BraceConnection(Connection[braces.BraceInput]):
             case Quit():
                 self.close()
             case ListUsers():
+                self._require_login()
                 self._send_roster()
             case Overlong():
                 raise TooLong("That message was too long, and has not been said.")
             case braces.MissingHeader():
+                self._require_login(braces.REGISTER_HINT)
                 raise BadMessage("A message begins with ALL, or a name, in braces.")
+            case Tell():  # before the login, this is the greeting of another protocol's client
+                self._require_login(braces.REGISTER_HINT)
+                await self.hub.handle(self.session, item)
             case OtherProtocol():
                 self.abort()
             case _:
@@ -150,6 +156,18 @@ class BraceConnection(Connection[braces.BraceInput]):
         else:
             self._pacer.send_roster()
 
+    def _is_user(self, name: str) -> bool:
+        """See `BraceDecoder`. Before the login no name counts, because the refusals would tell who is here.
+
+        In a registration names count: it is told anyway whether a name is taken, and no name contains a brace.
+        """
+        may_know = self.session.person is not None or self.decoder.is_registering
+        return may_know and self.door.is_user(name)
+
+    def _require_login(self, hint: str = "") -> None:
+        if self.session.person is None:
+            raise LoginRequired(f"{LoginRequired.sentence} {hint}".rstrip())
+
     # The list of people.
 
     def _send_roster(self) -> None:
@@ -161,7 +179,8 @@ class BraceConnection(Connection[braces.BraceInput]):
 
     def _write_roster(self) -> None:
         self._roster_scheduled = False
-        self.queue.send(self._roster())
+        if not self.closing:
+            self.queue.send(self._roster())
 
     def _roster(self) -> bytes:
         self._listed = self.hub.people.shown()
