@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from tornado.iostream import IOStream
 
@@ -21,6 +21,15 @@ FRAME_GAP = 0.05
 
 MAX_AT_FULL_GAP = 64
 """Messages that may wait for their turn; if there are more, the gaps shrink in proportion."""
+
+ROSTER_INTERVAL = 1.0
+"""Seconds; under load, each listener is sent one list of people in each such interval."""
+
+CHANGES_BUDGET = 16 * 1024
+"""Bytes of lists in one interval, for all listeners together, that changes may cause without any waiting."""
+
+REQUESTS_BUDGET = 64 * 1024
+"""Bytes of lists in one interval that one listener may ask for without waiting."""
 
 
 class Pacer:
@@ -88,6 +97,76 @@ class Pacer:
         self._write(self._roster() if message is None else message)
 
 
+class RosterListener(Protocol):
+    """A connection that receives the list of people."""
+
+    def send_roster(self, *, if_changed: bool = False) -> None:
+        """Send the list as it is when it is written, and call `RosterThrottle.record` then.
+
+        With `if_changed`, a list that is the same as the last one need not be sent.
+        """
+
+
+class RosterThrottle:
+    """Decides when a list of people that has fallen due is sent; a later one replaces it, and the last is never lost.
+
+    A list names everybody and goes to everybody. So one connection that changes its name all the time would make each
+    of 400 people receive 80 KB a second. Lists are therefore counted in intervals of a second, of which the first
+    begins with a list after a quiet time. In each, every listener is sent their first list at once. Further lists are
+    sent at once as well while all that have fallen due are small (`CHANGES_BUDGET`): in a small chat nobody waits.
+    Otherwise they wait for the next interval, and in that one the rule is strict from its beginning.
+
+    A listener that asks for lists burdens nobody else, so they have a budget of their own (`REQUESTS_BUDGET`).
+    """
+
+    def __init__(self, call_later: CallLater):
+        self._call_later = call_later
+        self._timer: Timer | None = None
+        self._sent: dict[RosterListener, int] = {}  # bytes of lists in this interval
+        self._waiting: dict[RosterListener, bool] = {}  # whether they have asked for it
+        self._due = 0  # bytes of lists that changes have made fall due in this interval
+        self._is_strict = False
+
+    def changed(self, listener: RosterListener, size: int) -> None:
+        """The list of a listener has changed, and has this many bytes now."""
+        self._due += size
+        if listener in self._sent and (self._is_strict or self._due > CHANGES_BUDGET):
+            self._waiting.setdefault(listener, False)
+        else:
+            listener.send_roster()
+
+    def requested(self, listener: RosterListener) -> None:
+        """A listener asks for the list."""
+        if self._sent.get(listener, 0) >= REQUESTS_BUDGET:
+            self._waiting[listener] = True
+        else:
+            listener.send_roster()
+
+    def record(self, listener: RosterListener, size: int) -> None:
+        """A list of this many bytes is being sent, whatever for; it is the newest."""
+        self._sent[listener] = self._sent.get(listener, 0) + size
+        self._waiting.pop(listener, None)
+        if self._timer is None:
+            self._timer = self._call_later(ROSTER_INTERVAL, self._next_interval)
+
+    def forget(self, listener: RosterListener) -> None:
+        """The connection of a listener has ended."""
+        self._sent.pop(listener, None)
+        self._waiting.pop(listener, None)
+        if not self._sent and self._timer:
+            self._timer.cancel()
+            self._next_interval()
+
+    def _next_interval(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        self._is_strict = bool(waiting) and self._due > CHANGES_BUDGET
+        self._due = 0
+        self._sent.clear()
+        self._timer = None
+        for listener, has_asked in waiting.items():
+            listener.send_roster(if_changed=not has_asked)
+
+
 class BraceConnection(Connection[braces.BraceInput]):
     """A connection that sends and receives `{HEADER}body` messages."""
 
@@ -114,7 +193,7 @@ class BraceConnection(Connection[braces.BraceInput]):
         for chunk in frame.chunks:
             send(chunk)
         if frame.roster:
-            self._send_roster()
+            self._roster_changed()
 
     def flush(self) -> None:
         self._pacer.flush()
@@ -128,7 +207,7 @@ class BraceConnection(Connection[braces.BraceInput]):
                 self.close()
             case ListUsers():
                 self._require_login()
-                self._send_roster()
+                self.door.rosters.requested(self)
             case Overlong():
                 raise TooLong("That message was too long, and has not been said.")
             case braces.MissingHeader():
@@ -170,7 +249,13 @@ class BraceConnection(Connection[braces.BraceInput]):
 
     # The list of people.
 
-    def _send_roster(self) -> None:
+    def _roster_changed(self) -> None:
+        self.door.rosters.changed(self, len(self.door.roster(self.decoder.ending)))
+
+    def send_roster(self, *, if_changed: bool = False) -> None:
+        """Send the list of people as a write of its own, once however often it is called before that."""
+        if if_changed and self._listed == self.hub.people.shown():
+            return  # our window takes a list that has not changed for the answer to its request
         if not self.decoder.ending:
             self._pacer.send_roster()
         elif not self._roster_scheduled:
@@ -185,7 +270,9 @@ class BraceConnection(Connection[braces.BraceInput]):
     def _roster(self) -> bytes:
         self._listed = self.hub.people.shown()
         self._schedule_check()
-        return self.door.roster(self.decoder.ending)
+        roster = self.door.roster(self.decoder.ending)
+        self.door.rosters.record(self, len(roster))
+        return roster
 
     def _schedule_check(self) -> None:
         """Check the list later, if somebody in it has not been announced yet.
@@ -200,7 +287,7 @@ class BraceConnection(Connection[braces.BraceInput]):
         if self.hub.people.presence.pending:
             self._schedule_check()
         elif self._listed != self.hub.people.shown():
-            self._send_roster()
+            self._roster_changed()
 
     def _overflow(self, reason: str) -> None:
         # Soon, because ending the connection removes it from the audience that is being sent to.
@@ -208,6 +295,7 @@ class BraceConnection(Connection[braces.BraceInput]):
 
     def _clean_up(self) -> None:
         self._pacer.stop()
+        self.door.rosters.forget(self)
         if self._roster_check:
             self._roster_check.cancel()
         super()._clean_up()
@@ -229,6 +317,7 @@ class BraceDoor(TCPDoor):
         self.idle_time = idle_time
         self.unfinished_time = unfinished_time
         self.encoders = braces.encoders(self.is_user)
+        self.rosters = RosterThrottle(self.call_later)
         self._shown: tuple[str, ...] = ()
         self._names: frozenset[str] = frozenset()
         self._rosters: dict[str, bytes] = {}
