@@ -12,14 +12,15 @@ import pytest
 TOP = Path(__file__).resolve().parents[1]
 
 ARROWS = {
+    "webchat.toml": (),
     "webchat.net": (),
-    "webchat.chat": (),
+    "webchat.chat": ("webchat.toml",),
     "webchat.codecs": ("webchat.chat", "webchat.net.frames", "webchat.net.errors"),
     "webchat.backplane": ("webchat.chat", "webchat.codecs.node"),
     "webchat.gateways": ("webchat.chat", "webchat.codecs", "webchat.net"),
     "webchat.clients": ("webchat.codecs", "webchat.net.frames"),
-    "webchat.config": (),
-    "webchat.accounts_command": ("webchat.chat",),
+    "webchat.config": ("webchat.toml",),
+    "webchat.accounts_command": ("webchat.chat", "webchat.toml"),
     "webchat.echo": ("webchat.net",),
     "webchat.supervisor": (),
     "webchat.listeners": ("webchat.config",),

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +10,7 @@ import click
 import pytest
 
 import webchat
-from webchat.config import Config, flag
+from webchat.config import SETTINGS, Config, flag
 from webchat.main import Program, cli, main
 
 TOP = Path(__file__).resolve().parents[1]
@@ -19,7 +18,7 @@ TOP = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(autouse=True)
 def no_settings_in_the_environment(monkeypatch):
-    for each in [*(f.name for f in fields(Config)), "config"]:
+    for each in [*(f.name for f in SETTINGS), "config"]:
         monkeypatch.delenv(f"WEBCHAT_{each.upper()}", raising=False)
 
 
@@ -98,8 +97,8 @@ class TestErrors:
         (["--port", "eighty"], "--port must be a whole number, not 'eighty'."),
         (["--port"], "Option '--port' requires an argument."),
         (["--tls-cert", __file__], "HTTPS needs both --tls-cert and --tls-key."),
-        (["--workers", "2"], "--workers 2 needs --redis URL, which makes its processes one chat."),
-        (["--config", "/nowhere.toml"], "The configuration /nowhere.toml cannot be read: No such file or directory."),
+        (["--workers", "2"], "--workers: 2 processes need --redis URL, which makes them one chat."),
+        (["--config", "/nowhere.toml"], "--config: /nowhere.toml cannot be read: No such file or directory."),
         (["caht"], "No such command 'caht'. Did you mean 'chat'?"),
         (["--prot", "1"], "No such option '--prot'. (Did you mean one of: '--host', '--port'?)"),
     ])
@@ -156,7 +155,7 @@ class TestPrograms:
     def test_are_imported_only_when_they_are_called(self):
         code = "import sys, webchat.main; print(*[name for name in sys.modules if name.startswith('webchat.')])"
         done = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, check=True)
-        assert set(done.stdout.split()) == {"webchat.main", "webchat.config"}
+        assert set(done.stdout.split()) == {"webchat.main", "webchat.config", "webchat.toml"}
 
 
 class TestHelp:
@@ -167,12 +166,12 @@ class TestHelp:
     def test_lists_every_setting_and_every_program(self, capsys):
         assert main(["--help"]) == 0
         out = capsys.readouterr().out
-        assert [each.name for each in fields(Config) if flag(each.name) not in out] == []
+        assert [each.name for each in SETTINGS if flag(each.name) not in out] == []
         assert re.findall(r"^  (accounts|chat|desktop|serve) ", out, re.M) == ["accounts", "chat", "desktop", "serve"]
 
     def test_the_readme_lists_every_setting_with_its_default(self):
         text = (TOP / "README.md").read_text(encoding="utf-8")
-        for each in fields(Config):
+        for each in SETTINGS:
             row = re.search(rf"^\|.*`{flag(each.name)}( \w+)?`.*\|(.*)\|.*\|$", text, re.M)
             assert row, each.name
             if isinstance(each.default, int | float) and not isinstance(each.default, bool):

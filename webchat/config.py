@@ -5,14 +5,16 @@ key in the file (`lines-port = 7007`), its default, its range and its help.
 """
 
 import os
-import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+
+from webchat import toml
+from webchat.toml import TomlError
 
 
 class ConfigError(Exception):
@@ -42,8 +44,23 @@ def _text(raw: Any) -> str:
     return raw
 
 
+def _host(raw: Any) -> str:
+    """Return an address or a host name; an IPv6 address may be in brackets. Nothing means every address."""
+    text = _text(raw)
+    bracketed = text.startswith("[") and text.endswith("]")
+    try:
+        address = ip_address(text[1:-1] if bracketed else text)
+    except ValueError:
+        if bracketed or any(char in "[]:/@" or char.isspace() for char in text):
+            raise
+        return text
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
 def _path(raw: Any) -> Path:
-    return Path(_text(raw)).expanduser()
+    if not _text(raw):
+        raise ValueError
+    return Path(os.path.expanduser(raw))
 
 
 def _words(raw: Any) -> tuple[str, ...]:
@@ -83,6 +100,7 @@ INTEGER = Kind("a whole number", "N", _integer)
 NUMBER = Kind("a number", "N", _number)
 SWITCH = Kind("true or false", "", _switch)
 STRING = Kind("text", "TEXT", _text)
+HOST = Kind("an address or a host name, without a port", "HOST", _host)
 URL = Kind("a URL", "URL", _text)
 FILE = Kind("a file's path", "FILE", _path)
 ORIGINS = Kind("an origin such as https://chat.example", "ORIGIN", lambda raw: tuple(map(_origin, _words(raw))))
@@ -90,6 +108,10 @@ NETWORKS = Kind("an IP address or network such as 10.0.0.0/8", "NETWORK", _netwo
 
 REPEATABLE = (ORIGINS, NETWORKS)
 LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+OTHER_VARIABLES = ("CONFIG", "PASSWORD")
+"""The ends of variables that are no settings: WEBCHAT_CONFIG, and WEBCHAT_PASSWORD, which `webchat chat` reads."""
 
 
 def _setting(default: Any, kind: Kind, help: str, *, secret: bool = False, **limits: Any) -> Any:
@@ -104,7 +126,7 @@ def _port(default: int, help: str) -> Any:
 class Config:
     """All settings, with values that have been checked. Raises ConfigError."""
 
-    host: str = _setting("127.0.0.1", STRING, "Address to listen on.")
+    host: str = _setting("127.0.0.1", HOST, "Address to listen on; :: is every address, 0.0.0.0 every one of IPv4.")
     port: int = _port(8000, "Port of the page, Socket.IO and WebSocket; 0 takes any free one.")
     lines_port: int = _port(7007, "Port for telnet, nc and other line clients; 0 turns it off.")
     braces_port: int = _port(33002, "Port for the {HEADER}body protocol; 0 turns it off.")
@@ -129,9 +151,16 @@ class Config:
                             at_least=1, at_most=256)
     log_level: str = _setting("info", STRING, f"One of {', '.join(LOG_LEVELS)}.", choices=LOG_LEVELS)
 
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Where the operator gave each setting, by the name of the field: see `where`."""
+
     def __post_init__(self) -> None:
         for problem in _problems(self):
             raise ConfigError(problem)
+
+    def where(self, name: str) -> str:
+        """Return what errors call a setting: the flag, the variable, or the key and line that it was given with."""
+        return self.sources.get(name, flag(name))
 
     @property
     def has_demo_accounts(self) -> bool:
@@ -141,10 +170,19 @@ class Config:
     @property
     def notices(self) -> tuple[str, ...]:
         """Sentences that the operator should read when the server starts."""
-        if self.accounts or self.has_demo_accounts:
+        if is_loopback(self.host):
             return ()
-        return (f"The demo accounts are off, because {self.host or 'every address'} is not loopback; "
-                "--accounts FILE brings your own, --demo-accounts keeps them.",)
+        if not self.accounts and not self.demo_accounts:
+            return (f"The demo accounts are off, because {self.host or 'every address'} is not loopback; "
+                    "--accounts FILE brings your own, --demo-accounts keeps them.",)
+        remedies = [
+            *(["--tls-cert and --tls-key encrypt HTTP"] if not self.tls_cert and not self.trusted_proxy else []),
+            *(["--lines-port 0 turns lines off"] if self.lines_port else []),
+            *(["--braces-port 0 turns braces off"] if self.braces_port else []),
+        ]
+        if not remedies:
+            return ()
+        return (f"Passwords cross the network unencrypted, so others can read them: {', '.join(remedies)}.",)
 
 
 def is_loopback(host: str) -> bool:
@@ -152,7 +190,7 @@ def is_loopback(host: str) -> bool:
     try:
         address = ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return host.lower() == "localhost"
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
@@ -166,23 +204,46 @@ def variable(name: str) -> str:
     return f"WEBCHAT_{name.upper()}"
 
 
+SETTINGS = tuple(each for each in fields(Config) if each.metadata)
+"""The fields of `Config` that an operator can set."""
+
+
 def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, file: Path | None = None) -> Config:
     """Return the settings from all sources; each overrides the next: flags, environment, file, defaults.
 
     `flags` maps a field's name to its text on the command line; None and an empty tuple mean that the flag was not
     given. An empty variable counts as not set. Raises ConfigError, with the source of the bad value.
     """
-    file = file or (Path(environ["WEBCHAT_CONFIG"]) if environ.get("WEBCHAT_CONFIG") else None)
-    in_file = _read(file) if file else {}
-    values = {}
-    for each in fields(Config):
-        sources = ((flag(each.name), flags.get(each.name)),
-                   (variable(each.name), environ.get(variable(each.name)) or None),
-                   (f"{each.name.replace('_', '-')} in {file}", in_file.get(each.name)))
-        given = next(((where, raw) for where, raw in sources if raw is not None and raw != ()), None)
-        if given:
-            values[each.name] = _parse(each, *given)
-    return Config(**values)
+    in_file: dict[str, tuple[str, Any]] = {}
+    if file:
+        in_file = _read(file, flag("config"))
+    elif named := environ.get(variable("config")):
+        in_file = _read(Path(named), variable("config"))
+    sources, values = {}, {}
+    for each in SETTINGS:
+        given = ((flag(each.name), flags.get(each.name)),
+                 (variable(each.name), environ.get(variable(each.name)) or None),
+                 in_file.get(each.name, ("", None)))
+        for where, raw in given:
+            if raw is not None and raw != ():
+                sources[each.name], values[each.name] = where, _parse(each, where, raw)
+                break
+    return Config(**values, sources=sources)
+
+
+def mistyped_variables(environ: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """Yield a sentence for each variable that looks like a setting and is none."""
+    prefix = variable("")
+    known = [*(each.name.upper() for each in SETTINGS), *OTHER_VARIABLES]
+    for name in sorted(environ):
+        if name.startswith(prefix) and (rest := name.removeprefix(prefix)) not in known:
+            yield f"The variable {name} is no setting{_closest(rest, known, prefix)}"
+
+
+def _closest(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return the end of a sentence about a word that is not known."""
+    close = get_close_matches(word, known, 1)
+    return f"; did you mean {prefix}{close[0]}?" if close else "."
 
 
 def _parse(setting: Field[Any], where: str, raw: Any) -> Any:
@@ -191,52 +252,70 @@ def _parse(setting: Field[Any], where: str, raw: Any) -> Any:
         return kind.parse(raw)
     except (ValueError, KeyError, TypeError):
         shown = ", ".join(map(str, raw)) if isinstance(raw, list | tuple) else raw
-        raise ConfigError(f"{where} must be {kind.noun}, not {shown!r}.") from None
+        instead = f", not {shown!r}" if setting.repr else ""  # a secret does not belong in a log
+        raise ConfigError(f"{where} must be {kind.noun}{instead}.") from None
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """Return the file's settings by field name. Paths in the file are relative to its folder."""
+def _read(file: Path, where: str) -> dict[str, tuple[str, Any]]:
+    """Return the file's settings by field name, each after what errors call it. Paths are relative to its folder.
+
+    `where` is what the file was named with. Raises ConfigError.
+    """
+    file = Path(os.path.expanduser(file))
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        text = toml.read(file)
+        table = toml.parse(text, str(file))
     except OSError as error:
-        raise ConfigError(f"The configuration {file} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise ConfigError(f"The configuration {file} is not TOML: {error}.") from error
-    known = {each.name.replace("_", "-"): each for each in fields(Config)}
+        raise ConfigError(f"{where}: {file} cannot be read: {error.strerror}.") from error
+    except TomlError as error:
+        raise ConfigError(str(error)) from error
+    known = {each.name.replace("_", "-"): each for each in SETTINGS}
     settings = {}
     for key, raw in table.items():
+        line = toml.line(text, (key,))
         if key not in known:
-            close = get_close_matches(key, known, 1)
-            raise ConfigError(f"{file} sets {key!r}, which is no setting" + (f"; {close[0]}?" if close else "."))
-        if known[key].metadata["kind"] is FILE and isinstance(raw, str):
-            raw = str(file.parent / Path(raw).expanduser())
-        settings[known[key].name] = raw
+            raise ConfigError(f"{file}, line {line}: {key!r} is no setting{_closest(key, known)}")
+        if known[key].metadata["kind"] is FILE and isinstance(raw, str) and raw:
+            raw = str(file.parent / os.path.expanduser(raw))
+        settings[known[key].name] = f"{key} in {file} (line {line})", raw
     return settings
 
 
 def _problems(config: Config) -> Iterator[str]:
     """Yield a sentence for each value that is not allowed."""
-    for each in fields(config):
-        yield from _out_of_limits(flag(each.name), getattr(config, each.name), each.metadata)
-    ports = [port for port in (config.port, config.lines_port, config.braces_port) if port]
-    if len(set(ports)) < len(ports):
-        yield "Each door needs a port of its own: --port, --lines-port and --braces-port differ."
+    where = config.where
+    for each in SETTINGS:
+        yield from _out_of_limits(where(each.name), getattr(config, each.name), each.metadata)
+    doors: dict[int, str] = {}  # the setting of each port so far
+    for setting in ("port", "lines_port", "braces_port"):
+        if (port := getattr(config, setting)) and (other := doors.setdefault(port, setting)) != setting:
+            yield f"Each door needs a port of its own: {where(other)} and {where(setting)} are both {port}."
     if (config.tls_cert is None) != (config.tls_key is None):
-        yield "HTTPS needs both --tls-cert and --tls-key."
+        yield f"HTTPS needs both {where('tls_cert')} and {where('tls_key')}."
     if config.redis is not None and not config.redis.startswith(("redis://", "rediss://", "unix://")):
-        yield "--redis must be a URL that begins with redis://, rediss:// or unix://."
+        yield f"{where('redis')} must be a URL that begins with redis://, rediss:// or unix://."
     if config.workers > 1 and config.redis is None:
-        yield f"--workers {config.workers} needs --redis URL, which makes its processes one chat."
+        yield f"{where('workers')}: {config.workers} processes need --redis URL, which makes them one chat."
     if config.workers > 1 and config.port == 0:
-        yield f"--workers {config.workers} needs a --port other than 0, because its processes share it."
+        yield f"{where('port')} cannot be 0 with {config.workers} processes, because they share the port."
 
 
-def _out_of_limits(flag: str, value: Any, limits: Mapping[str, Any]) -> Iterator[str]:
+def _out_of_limits(where: str, value: Any, limits: Mapping[str, Any]) -> Iterator[str]:
     if "at_least" in limits and not limits["at_least"] <= value <= limits["at_most"]:
-        yield f"{flag} must be between {limits['at_least']} and {limits['at_most']:,.0f}, not {value}."
+        yield f"{where} must be between {limits['at_least']} and {limits['at_most']:,.0f}, not {value}."
     if "choices" in limits and value not in limits["choices"]:
-        yield f"{flag} must be one of {', '.join(limits['choices'])}, not {value!r}."
-    if limits["kind"] is FILE and value is not None and not value.is_file():
-        yield f"{flag}: there is no file {value}."
-    if value == "" and flag != "--host":
-        yield f"{flag} is empty."
+        yield f"{where} must be one of {', '.join(limits['choices'])}, not {value!r}."
+    if limits["kind"] is FILE and value is not None:
+        yield from _unreadable(where, value)
+    if value == "" and limits["kind"] is not HOST:
+        yield f"{where} is empty."
+
+
+def _unreadable(where: str, file: Path) -> Iterator[str]:
+    try:
+        if file.is_file():
+            file.open("rb").close()
+        else:
+            yield f"{where}: there is no file {file}."
+    except OSError as error:
+        yield f"{where}: {file} cannot be read: {error.strerror}."

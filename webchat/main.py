@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import Field, fields
+from dataclasses import Field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import webchat
-from webchat.config import FILE, REPEATABLE, SWITCH, Config, ConfigError, flag, load, variable
+from webchat.config import FILE, REPEATABLE, SETTINGS, SWITCH, ConfigError, flag, load, variable
 
 
 class Program(click.Command):
@@ -80,7 +80,7 @@ def _option(setting: Field[Any]) -> click.Option:
     return click.Option(names, help=help, metavar=kind.metavar)
 
 
-@cli.command(params=[_option(setting) for setting in fields(Config)])
+@cli.command(params=[_option(setting) for setting in SETTINGS])
 @click.option("--config", type=click.Path(path_type=Path), metavar=FILE.metavar,
               help=f"Read settings from this TOML file, too. Also {variable('config')}.")
 def serve(config: Path | None, **flags: Any) -> int:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.chat.fakes import at_once, immediately
 from webchat.chat import accounts
-from webchat.chat.accounts_file import AccountsError, parse
+from webchat.chat.accounts_file import AccountsError, parse, read
 from webchat.chat.names import key
 from webchat.chat.names import parse as parse_name
 
@@ -74,3 +74,12 @@ def test_a_missing_file_or_one_that_is_not_utf8_is_one_sentence_too(tmp_path):
     (tmp_path / "latin.toml").write_bytes(b"# x\n[accounts.Zo\xeb]\n")
     with pytest.raises(AccountsError, match="line 2: This is not UTF-8"):
         accounts.load(tmp_path / "latin.toml", immediately)
+
+
+def test_a_file_that_notepad_on_windows_has_saved_is_read(tmp_path):
+    file = tmp_path / "accounts.toml"
+    file.write_bytes(f'\ufeff[accounts.ada] # ours\r\nhash = "{HASH}"\r\ngroups = []\r\n'.encode())
+    assert [account.name.text for account in read(file)] == ["ada"]
+    file.write_bytes(b"\xef\xbb\xbf[accounts.ada] # ours\r\ngroups = 3\r\nhash = 3\r\n")
+    with pytest.raises(AccountsError, match="line 2: groups has to be|line 3: This is not an Argon2id hash"):
+        read(file)

@@ -7,24 +7,21 @@
 Groups are the rooms that the owner of the account is a member of. `webchat accounts` edits such a file.
 """
 
-import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from webchat import toml
 from webchat.chat import names, passwords
 from webchat.chat.errors import BadName
 from webchat.chat.names import Name
+from webchat.toml import TomlError
 
 ACCOUNT_KEYS = ("hash", "groups")
 MAX_COST = 1 << 22
 """Cost of a comparison (see `passwords.cost`): twice the highest that RFC 9106 recommends; it takes some seconds."""
-
-TABLE_HEADER = re.compile(r"\s*(\[[^\[].*\])\s*(#.*)?")
-KEY_ASSIGNMENT = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*'|\s*\.\s*)+?)\s*=""")
 
 
 class AccountsError(Exception):
@@ -43,23 +40,21 @@ class Account:
 def read(path: Path) -> tuple[Account, ...]:
     """Return the accounts in a file. Raises AccountsError."""
     try:
-        return parse(path.read_text(encoding="utf-8"), str(path))
+        return parse(toml.read(path), str(path))
     except OSError as error:
         raise AccountsError(f"The accounts file {path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise AccountsError(f"{path}, line {line}: This is not UTF-8.") from error
+    except TomlError as error:
+        raise AccountsError(str(error)) from error
 
 
 def parse(text: str, source: str) -> tuple[Account, ...]:
     """Return the accounts in the text of a file; `source` is its name in errors. Raises AccountsError."""
     try:
-        return tuple(_accounts(tomllib.loads(text)))
-    except tomllib.TOMLDecodeError as error:
-        end = f"at the end, line {len(text.rstrip().splitlines()) or 1}"  # Python gives no line there
-        raise AccountsError(f"{source}: {str(error).replace('at end of document', end)}.") from error
+        return tuple(_accounts(toml.parse(text, source)))
+    except TomlError as error:
+        raise AccountsError(str(error)) from error
     except _Problem as problem:
-        raise AccountsError(f"{source}, line {_line(text, problem.path)}: {problem}") from problem
+        raise AccountsError(f"{source}, line {toml.line(text, problem.path)}: {problem}") from problem
 
 
 class _Problem(Exception):
@@ -122,40 +117,3 @@ def _rooms(path: tuple[str, ...], groups: Any, spellings: dict[str, str]) -> tup
     except BadName as error:
         raise _Problem(path, f"This cannot be the name of a room: {error}") from error
     return tuple(dict.fromkeys(spellings.setdefault(room.casefold(), room) for room in rooms))
-
-
-def _line(text: str, path: tuple[str, ...]) -> int:
-    """Return the line of a key, or of the innermost table around it when the key is part of an inline table."""
-    lines = _lines_by_path(text)
-    while path and path not in lines:
-        path = path[:-1]
-    return lines.get(path, 1)
-
-
-def _lines_by_path(text: str) -> dict[tuple[str, ...], int]:
-    """Return the line on which each table begins and each key is set, found by reading line by line."""
-    lines: dict[tuple[str, ...], int] = {}
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(text.split("\n"), 1):
-        if header := TABLE_HEADER.fullmatch(line):
-            table = path = _keys(header[1])
-        elif assignment := KEY_ASSIGNMENT.match(line):
-            path = (*table, *_keys(f"{assignment[1]} = 0"))
-        else:
-            continue
-        for length in range(1, len(path) + 1):
-            lines.setdefault(path[:length], number)
-    return lines
-
-
-def _keys(toml: str) -> tuple[str, ...]:
-    """Return the nested keys that one line of TOML sets; none when the line is only part of a value."""
-    try:
-        value: Any = tomllib.loads(toml)
-    except tomllib.TOMLDecodeError:
-        return ()
-    keys = []
-    while isinstance(value, dict) and value:
-        (key, value), = value.items()
-        keys.append(key)
-    return tuple(keys)
