@@ -13,6 +13,7 @@ TOP = Path(__file__).resolve().parents[1]
 
 ARROWS = {
     "webchat.toml": (),
+    "webchat.streams": (),
     "webchat.net": (),
     "webchat.chat": ("webchat.toml",),
     "webchat.codecs": ("webchat.chat", "webchat.net.frames", "webchat.net.errors"),
@@ -21,13 +22,13 @@ ARROWS = {
     "webchat.clients": ("webchat.codecs", "webchat.net.frames"),
     "webchat.config": ("webchat.toml",),
     "webchat.accounts_command": ("webchat.chat", "webchat.toml"),
-    "webchat.echo": ("webchat.net",),
-    "webchat.supervisor": (),
+    "webchat.echo": ("webchat.net", "webchat.streams"),
+    "webchat.supervisor": ("webchat.streams",),
     "webchat.listeners": ("webchat.config",),
     "webchat.web": ("webchat.chat", "webchat.codecs", "webchat.gateways", "webchat.net", "webchat.config"),
     "webchat.server": ("webchat.chat", "webchat.gateways", "webchat.net", "webchat.backplane", "webchat.config",
-                       "webchat.supervisor", "webchat.listeners", "webchat.web"),
-    "webchat.main": ("webchat.server", "webchat.config"),
+                       "webchat.supervisor", "webchat.listeners", "webchat.streams", "webchat.web"),
+    "webchat.main": ("webchat.server", "webchat.config", "webchat.streams"),
     "webchat.__main__": ("webchat.main",),
 }
 """Which rooms each room may import from, besides itself; docs/architecture.md draws them."""

@@ -87,6 +87,12 @@ class TestServer:
         assert not started[0].has_demo_accounts
         assert re.fullmatch(r"The demo accounts are off, .*--demo-accounts keeps them\.\n", printed(capsys))
 
+    def test_a_mistyped_variable_is_no_error_but_one_line_says_so(self, started, monkeypatch, capsys):
+        monkeypatch.setenv("WEBCHAT_HISTROY", "3")
+        assert main([]) == 7
+        assert started == [Config()]
+        assert printed(capsys) == "The variable WEBCHAT_HISTROY is no setting; did you mean WEBCHAT_HISTORY?\n"
+
     def test_on_loopback_it_prints_no_notice(self, started, capsys):
         main([])
         assert printed(capsys) == ""
@@ -102,16 +108,26 @@ class TestErrors:
         (["caht"], "No such command 'caht'. Did you mean 'chat'?"),
         (["--prot", "1"], "No such option '--prot'. (Did you mean one of: '--host', '--port'?)"),
     ])
-    def test_are_one_sentence_on_stderr_and_status_1(self, args, sentence, started, capsys):
-        assert main(args) == 1
+    def test_of_usage_are_one_sentence_on_stderr_and_status_2(self, args, sentence, started, capsys):
+        assert main(args) == 2
         assert printed(capsys) == sentence + "\n"
         assert started == []
+
+    def test_of_a_variable_or_a_file_are_usage_too(self, started, monkeypatch, tmp_path, capsys):
+        monkeypatch.setenv("WEBCHAT_HISTORY", "-3")
+        assert main([]) == 2
+        assert printed(capsys) == "WEBCHAT_HISTORY must be between 0 and 1,000, not -3.\n"
+        (tmp_path / "chat.toml").write_text("lines-port = 7007\nhistory = -3\n")
+        monkeypatch.setenv("WEBCHAT_HISTORY", "")
+        monkeypatch.setenv("WEBCHAT_CONFIG", str(tmp_path / "chat.toml"))
+        assert main([]) == 2
+        assert printed(capsys) == f"history in {tmp_path}/chat.toml (line 2) must be between 0 and 1,000, not -3.\n"
 
     def test_reach_the_shell_from_python_dash_m(self):
         for module in ("webchat.main", "webchat"):
             command = [sys.executable, "-m", module, "--port", "x"]
             done = subprocess.run(command, cwd=TOP, capture_output=True, text=True)
-            assert (done.returncode, done.stdout) == (1, "")
+            assert (done.returncode, done.stdout) == (2, "")
             assert done.stderr == "--port must be a whole number, not 'x'.\n"
 
 
@@ -131,7 +147,7 @@ class TestPrograms:
         assert "Usage: webchat probe" in capsys.readouterr().out
 
     def test_fail_with_one_sentence_too(self, program, capsys):
-        assert main(["probe", "--port"]) == 1
+        assert main(["probe", "--port"]) == 2
         assert printed(capsys) == "Option '--port' requires an argument.\n"
 
     @pytest.mark.parametrize("interruption", [KeyboardInterrupt, click.Abort])
@@ -155,13 +171,19 @@ class TestPrograms:
     def test_are_imported_only_when_they_are_called(self):
         code = "import sys, webchat.main; print(*[name for name in sys.modules if name.startswith('webchat.')])"
         done = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, check=True)
-        assert set(done.stdout.split()) == {"webchat.main", "webchat.config", "webchat.toml"}
+        assert set(done.stdout.split()) == {"webchat.main", "webchat.config", "webchat.toml", "webchat.streams"}
 
 
 class TestHelp:
     def test_version(self, capsys):
         assert main(["--version"]) == 0
         assert capsys.readouterr().out == f"webchat {webchat.__version__}\n"
+
+    @pytest.mark.parametrize("args", [[], ["serve"], ["--port", "9"], ["chat"], ["accounts"], ["accounts", "add"]])
+    def test_is_shown_by_dash_h_everywhere(self, args, started, capsys):
+        assert main([*args, "-h"]) == 0
+        assert re.search(r"^Usage: webchat[^\n]*\n.*^  -h, --help  ", capsys.readouterr().out, re.M | re.S)
+        assert started == []
 
     def test_lists_every_setting_and_every_program(self, capsys):
         assert main(["--help"]) == 0

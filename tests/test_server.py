@@ -174,7 +174,7 @@ def test_a_certificate_that_cannot_be_used_is_one_sentence(tmp_path):
     for path in (cert, key):
         path.write_text("not a certificate")
     sentence = refusal("--tls-cert", str(cert), "--tls-key", str(key))
-    assert sentence.startswith(f"The certificate {cert} cannot be used: ")
+    assert sentence.startswith(f"--tls-cert: The certificate {cert} cannot be used: ")
 
 
 def test_a_redis_url_that_cannot_be_used_is_one_sentence():
@@ -182,7 +182,9 @@ def test_a_redis_url_that_cannot_be_used_is_one_sentence():
 
 
 def test_an_address_of_another_machine_is_one_sentence():
-    assert " on 192.0.2.1 cannot be opened: " in refusal("--host", "192.0.2.1", "--demo-accounts")
+    said = refusal("--host", "192.0.2.1", "--demo-accounts", "--lines-port", "0", "--braces-port", "0",
+                   "--trusted-proxy", "127.0.0.1")
+    assert " on 192.0.2.1 cannot be opened: " in said and said.endswith("; choose another with --host.\n")
 
 
 def test_sighup_reads_the_accounts_again_and_disconnects_nobody_and_a_bad_file_changes_nothing(tmp_path):

@@ -256,8 +256,8 @@ def process_of(server: Program, client: LineClient) -> int:
 def test_more_than_one_worker_needs_redis_and_one_sentence_says_so():
     with Program("--workers", "2", doors=0) as server:
         _, err = server.process.communicate(timeout=PATIENCE)
-    assert server.process.returncode == 1
-    assert err == "--workers 2 needs --redis URL, which makes its processes one chat.\n"
+    assert server.process.returncode == 2
+    assert err == "--workers: 2 processes need --redis URL, which makes them one chat.\n"
 
 
 @needs_redis

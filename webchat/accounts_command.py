@@ -83,7 +83,7 @@ def _sentences(path: Path) -> Iterator[None]:
         raise click.ClickException(f"The accounts file {path} cannot be changed: {error.strerror}.") from error
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--file", "path", type=click.Path(dir_okay=False, path_type=Path), default="accounts.toml",
               envvar="WEBCHAT_ACCOUNTS", show_default=True, show_envvar=True, help="The accounts file.")
 @click.pass_context

@@ -17,6 +17,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.tcpserver import TCPServer
 
+from webchat import streams
 from webchat.net.accept import PatientAccept
 
 ECHO_CHUNK = 64 * 1024
@@ -42,12 +43,12 @@ async def serve(host: str, port: int) -> None:
         asyncio.get_running_loop().add_signal_handler(signum, stopped.set)
     for sock in sockets:
         host, port = sock.getsockname()[:2]
-        print(f"echo   {host}:{port}", flush=True)
+        streams.say(f"echo   {host}:{port}", sys.stdout)
     await stopped.wait()
     server.stop()
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=7007, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
 def main(host: str, port: int) -> None:
@@ -60,4 +61,5 @@ def main(host: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with streams.standard_streams():
+        main()

@@ -1,8 +1,13 @@
 """The listening sockets of the doors, and the certificate for HTTPS."""
 
 import errno
+import os
 import socket
 import ssl
+from collections.abc import Iterable
+from contextlib import suppress
+from ipaddress import ip_address
+from itertools import chain
 
 from tornado.netutil import bind_sockets
 
@@ -11,12 +16,20 @@ from webchat.config import Config
 LISTEN_BACKLOG = 4096
 """Connections that the kernel holds for a socket until the server accepts them."""
 
-DOORS = {
-    "http": ("port", "--port"),
-    "lines": ("lines_port", "--lines-port"),
-    "braces": ("braces_port", "--braces-port"),
-}
-"""Each door's setting and flag, in the order in which the doors are announced."""
+DOORS = {"http": "port", "lines": "lines_port", "braces": "braces_port"}
+"""The setting of each door's port, in the order in which the doors are announced."""
+
+ADDRESSES = {"": ("0.0.0.0", "::"), "::": ("::", "0.0.0.0"), "localhost": ("127.0.0.1", "::1")}
+"""Hosts that are several addresses. The first is needed; the others are used where the machine has their family."""
+
+NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+"""Errors of one of these addresses that mean: this machine has no IPv6, or no IPv4."""
+
+FREE_PORT_TRIES = 20
+"""Ports that are tried when any free one will do, until one is free on all addresses."""
+
+ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+"""Addresses of other machines, reserved for documentation (RFC 5737, RFC 3849)."""
 
 
 class CannotStart(Exception):
@@ -26,38 +39,89 @@ class CannotStart(Exception):
 def bind(config: Config, *, reuse_port: bool) -> dict[str, list[socket.socket]]:
     """Bind all listening sockets, by door. Raises CannotStart; no socket is left open then.
 
-    A door whose port is 0 is left out, except for "http", which gets any free port. A host name can have several
-    addresses, so a door can have several sockets. With `reuse_port`, other processes may bind the same ports.
+    A door whose port is 0 is left out, except for "http", which gets any free port. A host can have several addresses,
+    so a door can have several sockets, all on one port. With `reuse_port`, other processes may bind the same ports.
     """
     bound: dict[str, list[socket.socket]] = {}
-    for door, (setting, flag) in DOORS.items():
+    for door, setting in DOORS.items():
         port = getattr(config, setting)
         if not port and door != "http":
             continue
         try:
-            bound[door] = bind_sockets(port, config.host, reuse_port=reuse_port, backlog=LISTEN_BACKLOG)
+            bound[door] = _bind_host(port, config.host, reuse_port)
         except OSError as error:
-            for sock in (sock for sockets in bound.values() for sock in sockets):
-                sock.close()
-            raise CannotStart(_reason(port, config.host, flag, error)) from error
+            _close(chain.from_iterable(bound.values()))
+            raise CannotStart(_reason(config, setting, error)) from error
     return bound
 
 
-def _reason(port: int, host: str, flag: str, error: OSError) -> str:
+def _bind_host(port: int, host: str, reuse_port: bool) -> list[socket.socket]:
+    """Bind a port on all addresses of a host. Raises OSError; no socket is left open then."""
+    first, *others = ADDRESSES.get(host.lower(), (host,))
+    tries = 1 if port else FREE_PORT_TRIES
+    while True:
+        sockets = _bind(port, first, reuse_port)
+        try:
+            for address in others:
+                sockets += _bind_if_there(sockets[0].getsockname()[1], address, reuse_port)
+            return sockets
+        except OSError as error:
+            _close(sockets)
+            tries -= 1
+            if error.errno != errno.EADDRINUSE or not tries:
+                raise
+
+
+def _bind(port: int, address: str, reuse_port: bool) -> list[socket.socket]:
+    """Bind a port on all that a host name resolves to, or on one address; never on both families with one socket."""
+    sockets = bind_sockets(port, address, reuse_port=reuse_port, backlog=LISTEN_BACKLOG)
+    if not sockets:  # Tornado leaves out the families that the machine does not have
+        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+    return sockets
+
+
+def _bind_if_there(port: int, address: str, reuse_port: bool) -> list[socket.socket]:
+    try:
+        return _bind(port, address, reuse_port)
+    except OSError as error:
+        if error.errno in NO_SUCH_FAMILY:
+            return []
+        raise
+
+
+def _close(sockets: Iterable[socket.socket]) -> None:
+    for sock in sockets:
+        sock.close()
+
+
+def _reason(config: Config, setting: str, error: OSError) -> str:
+    place = f"Port {getattr(config, setting)} on {config.host or 'every address'}"
     if error.errno == errno.EADDRINUSE:
-        return f"Port {port} on {host} is in use already; choose another with {flag}."
-    return f"Port {port} on {host} cannot be opened: {error.strerror or error}."
+        return f"{place} is in use already; choose another with {config.where(setting)}."
+    culprit = setting if error.errno == errno.EACCES else "host"
+    return f"{place} cannot be opened: {error.strerror or error}; choose another with {config.where(culprit)}."
 
 
 def describe(door: str, sock: socket.socket, *, tls: bool) -> str:
-    """Return the line that announces an open door, with its address."""
+    """Return the line that announces an open door, with an address that others can type."""
     host, port, *_ = sock.getsockname()
+    if ip_address(host).is_unspecified:
+        host = _own_address()
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return {
         "http": f"Browser   http{'s' if tls else ''}://{address}/chat/index.html",
         "lines": f"Lines     tcp://{address}",
         "braces": f"Braces    tcp://{address}",
     }[door]
+
+
+def _own_address() -> str:
+    """Return the address with which this machine reaches others; loopback if it reaches none."""
+    for family, address in ELSEWHERE.items():
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect((address, 9))  # chooses a route, and sends nothing
+            return str(sock.getsockname()[0])
+    return "127.0.0.1"
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:
@@ -68,5 +132,6 @@ def tls_context(config: Config) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(config.tls_cert, config.tls_key)
     except (OSError, ssl.SSLError) as error:
-        raise CannotStart(f"The certificate {config.tls_cert} cannot be used: {error}.") from error
+        where = config.where("tls_cert")
+        raise CannotStart(f"{where}: The certificate {config.tls_cert} cannot be used: {error}.") from error
     return context

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 import webchat
-from webchat.config import FILE, REPEATABLE, SETTINGS, SWITCH, ConfigError, flag, load, variable
+from webchat.config import FILE, REPEATABLE, SETTINGS, SWITCH, ConfigError, flag, load, mistyped_variables, variable
+from webchat.streams import say, standard_streams
 
 
 class Program(click.Command):
@@ -46,7 +47,7 @@ class ServerFirst(click.Group):
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or args[0].startswith("-") and args[0] not in ("--help", "--version"):
+        if not args or args[0].startswith("-") and args[0] not in ("-h", "--help", "--version"):
             args = ["serve", *args]
         return super().parse_args(ctx, args)
 
@@ -57,7 +58,7 @@ class ServerFirst(click.Group):
         super().format_options(ctx, formatter)
 
 
-@click.group(cls=ServerFirst, context_settings={"max_content_width": 110})
+@click.group(cls=ServerFirst, context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]})
 @click.version_option(webchat.__version__, prog_name="webchat", message="%(prog)s %(version)s")
 def cli() -> None:
     """One chat, every client, nothing stored.
@@ -86,8 +87,8 @@ def _option(setting: Field[Any]) -> click.Option:
 def serve(config: Path | None, **flags: Any) -> int:
     """Start the server; the default command."""
     settings = load(flags, file=config)
-    for notice in settings.notices:
-        click.echo(notice, err=True)
+    for notice in (*mistyped_variables(), *settings.notices):
+        say(notice, sys.stderr)
     from webchat import server
 
     return server.run(settings)
@@ -99,15 +100,20 @@ cli.add_command(Program("accounts", "webchat.accounts_command", "Create and chan
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0, or 1 after one sentence on stderr."""
+    """Run the command line and return its exit status: 0; after one sentence on stderr, 2 for wrong usage, else 1."""
+    with standard_streams():
+        return _run(args)
+
+
+def _run(args: Sequence[str] | None) -> int:
     try:
         status = cli.main(args, prog_name="webchat", standalone_mode=False)
     except click.ClickException as error:
-        click.echo(error.format_message(), err=True)
-        return 1
+        say(error.format_message(), sys.stderr)
+        return error.exit_code
     except ConfigError as error:
-        click.echo(str(error), err=True)
-        return 1
+        say(str(error), sys.stderr)
+        return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
     return status if isinstance(status, int) else 0

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from webchat import listeners, supervisor
+from webchat import listeners, streams, supervisor
 from webchat.backplane.contract import Backplane
 from webchat.backplane.local import LocalBackplane
 from webchat.chat import accounts
@@ -122,11 +122,12 @@ def _backplane(config: Config) -> Backplane:
     try:
         return redis.RedisBackplane(config.redis, key=config.redis_key)
     except ValueError as error:
-        raise CannotStart(f"--redis is not a URL that can be used: {str(error).rstrip('.')}.") from error
+        where, reason = config.where("redis"), str(error).rstrip(".")
+        raise CannotStart(f"{where} is not a URL that can be used: {reason}.") from error
 
 
 def _print(doors: Sequence[str]) -> None:
-    print("\n".join(doors), flush=True)
+    streams.say("\n".join(doors), sys.stdout)
 
 
 async def serve(config: Config, announce: supervisor.Announce = _print) -> None:
@@ -154,7 +155,7 @@ def run(config: Config) -> int:
     try:
         _check_ports(config)
     except CannotStart as error:
-        print(error, file=sys.stderr)
+        streams.say(str(error), sys.stderr)
         return 1
     return supervisor.run(config.workers, partial(_run_process, config))
 
@@ -171,7 +172,7 @@ def _run_process(config: Config, announce: supervisor.Announce) -> int:
         with asyncio.Runner(loop_factory=_new_event_loop) as runner:
             runner.run(serve(config, announce))
     except CannotStart as error:
-        print(error, file=sys.stderr)
+        streams.say(str(error), sys.stderr)
         return 1
     return 0
 

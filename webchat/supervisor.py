@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
+from webchat import streams
+
 log = logging.getLogger(__name__)
 
 Announce = Callable[[Sequence[str]], None]
@@ -79,8 +81,7 @@ class Worker:
         """Start a process. Returns the pipe on which it will report its doors."""
         report, report_to = os.pipe()
         self._started, self.start_at = self._clock(), None
-        sys.stdout.flush()
-        sys.stderr.flush()
+        streams.flush()
         self.pid = os.fork()
         if self.pid == 0:
             _run_worker(work, report_to, parent_pipe)
@@ -197,7 +198,7 @@ class Supervisor:
         if not self._announced and len(reports) == len(self._workers):
             self._announced = True
             # In one write, line ends included: the workers may write to the same output at the same time.
-            print("".join(f"{door}\n" for door in reports[0]), end="", flush=True)
+            streams.say("\n".join(reports[0]), sys.stdout)
 
     def _reap_workers(self) -> None:
         for worker in self._workers:
@@ -235,8 +236,7 @@ def _run_worker(work: Work, report_to: int, parent_pipe: tuple[int, int]) -> NoR
     except BaseException:
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        streams.flush()
         os._exit(status)
 
 

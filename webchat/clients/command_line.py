@@ -9,7 +9,11 @@ from webchat.clients.address import LINES_PORT, Address, parse
 
 
 class ClientCommand(click.Command):
-    """A command that answers wrong usage with its usage line and exit status 2."""
+    """A command that answers wrong usage with its usage line and exit status 2, and `-h` with its help."""
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self.context_settings.setdefault("help_option_names", ["-h", "--help"])
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """See click. Returns the exit status."""
