@@ -1,5 +1,6 @@
 """`webchat accounts`: creates and changes the accounts file safely, and never shows a password."""
 
+import errno
 import os
 import stat
 import sys
@@ -12,6 +13,21 @@ from tests.program import ROOT
 from webchat import accounts_command
 from webchat.chat import passwords
 from webchat.chat.accounts_file import read
+
+
+def failing(number):
+    """A function that always fails with this error."""
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+    return fail
+
+
+def deny(monkeypatch, step, number):
+    """Let one of the steps that replace a file fail: opening a new one beside it, giving it away, taking the place."""
+    if step == "open":
+        monkeypatch.setattr(accounts_command, "NamedTemporaryFile", failing(number))
+    else:
+        monkeypatch.setattr(os, step, failing(number))
 
 
 @pytest.fixture
@@ -107,19 +123,76 @@ class TestChanges:
 
 
 class TestTheFile:
-    def test_is_readable_by_its_owner_only_even_if_it_was_not_before(self, accounts, path):
+    def test_is_readable_by_its_owner_only_when_it_is_new(self, accounts, path):
         add(accounts, "ada")
-        path.chmod(0o644)
-        add(accounts, "bob")
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to somebody else")
+    def test_keeps_its_owner_its_group_and_its_permissions(self, accounts, path):
+        add(accounts, "ada")
+        os.chown(path, 1234, 4321)
+        path.chmod(0o640)
+        for change in (("add", "bob", "--password-stdin"), ("passwd", "bob", "--password-stdin"), ("remove", "bob")):
+            assert accounts(*change, input="x\n").exit_code == 0
+            status = path.stat()
+            assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (1234, 4321, 0o640)
+
+    def test_keeps_its_extended_attributes_among_them_access_control_lists(self, accounts, path):
+        add(accounts, "ada")
+        try:
+            os.setxattr(path, "user.note", b"ours")
+        except OSError:
+            pytest.skip("this file system has no extended attributes")
+        add(accounts, "bob")
+        assert os.getxattr(path, "user.note") == b"ours"
+
+    def test_keeps_windows_line_ends_and_byte_order_mark(self, accounts, path):
+        path.write_bytes("\ufeff# Zoë's\r\n".encode())
+        add(accounts, "ada")
+        content = path.read_bytes()
+        assert content.startswith("\ufeff# Zoë's\r\n".encode()) and content.count(b"\n") == content.count(b"\r\n")
+        assert [account.name.text for account in read(path)] == ["ada"]
 
     def test_is_unchanged_if_it_cannot_be_replaced(self, accounts, path, monkeypatch):
         add(accounts, "ada")
         before = path.read_bytes()
-        monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        monkeypatch.setattr(os, "replace", failing(errno.ENOSPC))
         result = add(accounts, "bob")
         assert result.exit_code == 1 and "cannot be changed: No space left on device." in result.output
         assert path.read_bytes() == before and [each.name for each in path.parent.iterdir()] == [path.name]
+
+    @pytest.mark.parametrize(("step", "error"), [
+        ("open", errno.EACCES), ("open", errno.EROFS), ("chown", errno.EPERM), ("replace", errno.EBUSY),
+    ])
+    def test_is_written_in_place_where_no_other_can_take_its_place(self, accounts, path, monkeypatch, step, error):
+        add(accounts, "ada")
+        path.chmod(0o640)
+        inode = path.stat().st_ino
+        deny(monkeypatch, step, error)
+        add(accounts, "bob")  # makes it longer
+        assert [account.name.text for account in read(path)] == ["ada", "bob"]
+        accounts("remove", "ada")  # makes it shorter
+        assert [account.name.text for account in read(path)] == ["bob"] and not path.read_text().endswith("\n\n")
+        assert (path.stat().st_ino, stat.S_IMODE(path.stat().st_mode)) == (inode, 0o640)
+        assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+    def test_that_does_not_exist_is_not_made_where_no_file_may_be(self, accounts, path, monkeypatch):
+        deny(monkeypatch, "open", errno.EACCES)
+        result = add(accounts, "ada")
+        assert result.exit_code == 1 and result.output.endswith("cannot be changed: Permission denied.\n")
+
+    def test_has_lost_no_account_when_writing_in_place_is_interrupted(self, accounts, path, monkeypatch):
+        add(accounts, "ada")
+        before = read(path)
+        deny(monkeypatch, "open", errno.EACCES)
+        monkeypatch.setattr(os, "fsync", failing(errno.EIO))  # all has been written by then
+        assert add(accounts, "bob").exit_code == 1
+        assert read(path)[0] == before[0]
+
+    def test_is_named_when_it_may_not_be_read(self, accounts, path):
+        path.mkdir()
+        result = accounts("remove", "ada")
+        assert result.exit_code != 0 and str(path) in result.output and "Traceback" not in result.output
 
     @pytest.mark.parametrize("text", [
         "[accounts.ada\n", "accounts = 3\n", '[accounts.ada]\nhash = "plain"\n', "a = 1\n",

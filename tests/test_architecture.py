@@ -21,7 +21,7 @@ ARROWS = {
     "webchat.gateways": ("webchat.chat", "webchat.codecs", "webchat.net"),
     "webchat.clients": ("webchat.codecs", "webchat.net.frames"),
     "webchat.config": ("webchat.toml",),
-    "webchat.accounts_command": ("webchat.chat", "webchat.toml"),
+    "webchat.accounts_command": ("webchat.chat", "webchat.streams", "webchat.toml"),
     "webchat.echo": ("webchat.net", "webchat.streams"),
     "webchat.supervisor": ("webchat.streams",),
     "webchat.listeners": ("webchat.config",),

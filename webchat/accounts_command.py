@@ -1,6 +1,9 @@
 """`webchat accounts`: creates and changes the accounts file."""
 
+import codecs
+import errno
 import os
+import shutil
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
@@ -11,10 +14,15 @@ from typing import Any
 import click
 import tomlkit
 
+from webchat import streams, toml
 from webchat.chat import accounts_file, names, passwords
 from webchat.chat.accounts_file import AccountsError
 from webchat.chat.errors import BadName
 from webchat.chat.passwords import BadPassword
+from webchat.toml import TomlError
+
+NOT_REPLACEABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY)
+"""Errors that mean: no new file can be put in this folder, be given to the same owner, or take the place of a mount."""
 
 Tables = MutableMapping[str, Any]
 """The accounts' tables, by the name of the account."""
@@ -33,36 +41,41 @@ class AccountsFile:
 
     @contextmanager
     def change(self) -> Iterator[Tables]:
-        """Change the accounts' tables, which are keyed by name. The file is replaced at the end, in one step.
+        """Change the accounts' tables, which are keyed by name. The file is written at the end.
 
-        Raises AccountsError; the file is unchanged then.
+        Raises AccountsError; the accounts are unchanged then.
         """
         document = self._document()
         yield _tables(document)
         text = tomlkit.dumps(document)
         accounts_file.parse(text, str(self.path))
-        self._replace(text)
+        try:
+            self._write(text)
+        except OSError as error:
+            raise AccountsError(f"The accounts file {self.path} cannot be changed: {error.strerror}.") from error
 
     def _document(self) -> tomlkit.TOMLDocument:
         try:
-            return tomlkit.parse(self.path.read_text(encoding="utf-8")) if self.path.exists() else tomlkit.document()
-        except (tomlkit.exceptions.ParseError, UnicodeDecodeError) as error:
-            accounts_file.read(self.path)  # raises a sentence with the line number
+            return tomlkit.parse(toml.read(self.path))
+        except FileNotFoundError:
+            return tomlkit.document()
+        except (OSError, TomlError, tomlkit.exceptions.ParseError) as error:
+            accounts_file.read(self.path)  # raises a sentence, with the line number
             raise AccountsError(f"{self.path}: {error}.") from error
 
-    def _replace(self, text: str) -> None:
-        """Write the file, readable by its owner only: with the hashes, others could guess passwords offline."""
-        target = self.path.resolve()
-        with NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.",
-                                delete=False) as new:
-            try:
-                new.write(text)
-                new.flush()
-                os.fsync(new.fileno())
-                os.replace(new.name, target)
-            except BaseException:
-                os.unlink(new.name)
+    def _write(self, text: str) -> None:
+        """Write the text as the file was before: with its line ends and byte order mark. A link stays a link."""
+        file = Path(os.path.realpath(self.path))
+        before = file.read_bytes() if file.exists() else b""
+        if b"\r\n" in before:
+            text = text.replace("\n", "\r\n")
+        content = text.encode("utf-8-sig" if before.startswith(codecs.BOM_UTF8) else "utf-8")
+        try:
+            _replace(file, content)
+        except OSError as error:
+            if error.errno not in NOT_REPLACEABLE or not file.exists():
                 raise
+            _overwrite(file, content)
 
 
 def _tables(document: tomlkit.TOMLDocument) -> Tables:
@@ -72,15 +85,46 @@ def _tables(document: tomlkit.TOMLDocument) -> Tables:
     return tables
 
 
+def _replace(file: Path, content: bytes) -> None:
+    """Put a new file in the place of this one, in one step, with the same owner, group and permissions.
+
+    A file that does not exist yet is readable by its owner only: with the hashes, others could guess passwords offline.
+    """
+    with NamedTemporaryFile("wb", dir=file.parent, prefix=f".{file.name}.", delete=False) as new:
+        try:
+            new.write(content)
+            new.flush()
+            if file.exists():
+                before = file.stat()
+                os.chown(new.name, before.st_uid, before.st_gid)
+                shutil.copystat(file, new.name)  # also access control lists and SELinux's label
+                os.utime(new.name)
+            os.fsync(new.fileno())
+            os.replace(new.name, file)
+        except BaseException:
+            os.unlink(new.name)
+            raise
+
+
+def _overwrite(file: Path, content: bytes) -> None:
+    """Write over a file. What it loses or gains in length is empty lines at its end until all else has been written."""
+    with file.open("r+b") as opened:
+        length = opened.seek(0, os.SEEK_END)
+        opened.write(b"\n" * (len(content) - length))
+        opened.flush()  # on a full disk this fails, before anything is lost
+        opened.seek(0)
+        opened.write(content.ljust(length, b"\n"))
+        opened.truncate(len(content))
+        os.fsync(opened.fileno())
+
+
 @contextmanager
-def _sentences(path: Path) -> Iterator[None]:
+def _sentences() -> Iterator[None]:
     """Turn expected errors into one sentence and exit status 1."""
     try:
         yield
     except (AccountsError, BadName, BadPassword) as error:
         raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"The accounts file {path} cannot be changed: {error.strerror}.") from error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -93,7 +137,7 @@ def main(context: click.Context, path: Path) -> None:
     A running server reads the file again on SIGHUP.
     """
     context.obj = AccountsFile(path)
-    context.with_resource(_sentences(path))
+    context.with_resource(_sentences())
 
 
 PASSWORD_STDIN = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
@@ -115,7 +159,7 @@ def add(file: AccountsFile, name: str, groups: tuple[str, ...], password_stdin: 
     table["groups"] = list(rooms.values())
     with file.change() as tables:
         tables[title] = table
-    click.echo(f"{title} has an account now, in {file.path}.")
+    streams.say(f"{title} has an account now, in {file.path}.", sys.stdout)
 
 
 @main.command()
@@ -128,7 +172,7 @@ def passwd(file: AccountsFile, name: str, password_stdin: bool) -> None:
     hash = passwords.hashed(_password(password_stdin))
     with file.change() as tables:
         tables[title]["hash"] = hash
-    click.echo(f"{title} has a new password now.")
+    streams.say(f"{title} has a new password now.", sys.stdout)
 
 
 @main.command()
@@ -139,7 +183,7 @@ def remove(file: AccountsFile, name: str) -> None:
     title = _title(file, name)
     with file.change() as tables:
         del tables[title]
-    click.echo(f"{title} has no account any more.")
+    streams.say(f"{title} has no account any more.", sys.stdout)
 
 
 @main.command(name="list")
