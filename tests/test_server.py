@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import socket
@@ -9,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 
 import pytest
 import socketio
@@ -61,6 +63,38 @@ def test_a_signal_stops_it_with_a_goodbye_and_status_0(number):
         ada.hear("-!- The server is going down")
         assert server.process.wait(PATIENCE) == 0
         assert server.process.stderr.read() == ""
+
+
+def wait_for(port: int, server: subprocess.Popen) -> None:
+    """Return when the port accepts connections, of a server that can say nothing."""
+    for _ in range(20 * PATIENCE):
+        with suppress(ConnectionRefusedError):
+            return socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+        with suppress(subprocess.TimeoutExpired):
+            raise AssertionError(f"It ended with {server.wait(0.05)}.")
+    raise AssertionError("It does not listen.")
+
+
+@pytest.mark.parametrize("redirected", ["<&- >&- 2>&-", ">/dev/full 2>/dev/full"])
+def test_with_closed_or_full_streams_it_serves_sends_them_to_nobody_and_stops_cleanly(redirected):
+    port, lines_port = map(str, free_ports(2))
+    command = ["sh", "-c", f'exec "$@" {redirected}', "sh", sys.executable, "-m", "webchat.main", "--host", "localhost",
+               "--port", port, "--lines-port", lines_port, "--braces-port", "0", "--log-level", "debug"]
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "WEBCHAT_PROT": "1"}) as server:
+        try:
+            wait_for(int(lines_port), server)
+            with LineClient(int(lines_port)) as ada:
+                ada.write("ada")
+                ada.hear("You are ada")
+                server.send_signal(signal.SIGHUP)  # logs a line
+                ada.write("/users")
+                heard = [ada.hear("") for _ in range(2)]
+                assert heard[-1] == "-!- 1 here: ada" and "read again" not in heard[0]
+                get(f"http://127.0.0.1:{port}/chat/index.html")
+                server.terminate()
+                assert server.wait(PATIENCE) == 0
+        finally:
+            server.kill()
 
 
 async def start(**settings) -> tuple[Server, Config]:
