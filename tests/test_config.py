@@ -180,7 +180,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("host", [
         "127.0.0.1:8000", "[::1]:8000", "[::1", "::1]", "[localhost]", "[]", "http://localhost", "localhost/", "::g",
-        "a b", " ", "me@x",
+        "a b", " ", "me@x", "a..b", "x" * 64,
     ])
     def test_a_host_that_is_more_or_less_than_a_host(self, host):
         assert refusal({"host": host}) == f"--host must be an address or a host name, without a port, not {host!r}."

@@ -97,7 +97,20 @@ def test_a_port_in_use_is_one_sentence_and_exit_status_1():
         assert re.fullmatch(r"Port \d+ on 127\.0\.0\.1 cannot be opened \(Address already in use\);.*\n", complaint)
 
 
+def test_an_address_of_ipv6_may_be_in_brackets():
+    with echo("--host", "[::1]", "--port", "0") as process:
+        line = process.stdout.readline() or process.stderr.readline()
+        assert re.fullmatch(r"echo   \[::1\]:\d+\n|Port 0 on ::1 cannot be opened .*\n", line)
+
+
+def test_a_host_with_a_port_is_wrong_usage():
+    with echo("--host", "127.0.0.1:7007") as process:
+        _, complaint = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 2
+        assert "'127.0.0.1:7007' is not an address or a host name, without a port." in complaint
+
+
 def test_the_port_is_7007_unless_another_is_given():
-    done = subprocess.run([sys.executable, "-m", "webchat.echo", "--help"], cwd=ROOT, capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "-m", "webchat.echo", "-h"], cwd=ROOT, capture_output=True, text=True,
                           timeout=PATIENCE)
     assert "7007" in done.stdout

@@ -53,6 +53,7 @@ def _host(raw: Any) -> str:
     except ValueError:
         if bracketed or any(char in "[]:/@" or char.isspace() for char in text):
             raise
+        text.encode("idna")  # raises ValueError for what could be no name
         return text
     return str(getattr(address, "ipv4_mapped", None) or address)
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import click
 from tornado.iostream import IOStream, StreamClosedError
-from tornado.netutil import bind_sockets
 from tornado.tcpserver import TCPServer
 
 from webchat import streams
+from webchat.config import HOST
+from webchat.net import listen
 from webchat.net.accept import PatientAccept
 
 ECHO_CHUNK = 64 * 1024
@@ -35,7 +36,7 @@ class EchoServer(PatientAccept, TCPServer):
 
 async def serve(host: str, port: int) -> None:
     """Run the server until SIGINT or SIGTERM. Raises OSError if the port cannot be opened."""
-    sockets = bind_sockets(port, host)
+    sockets = listen.bind(port, host)
     server = EchoServer()
     server.add_sockets(sockets)
     stopped = asyncio.Event()
@@ -43,13 +44,20 @@ async def serve(host: str, port: int) -> None:
         asyncio.get_running_loop().add_signal_handler(signum, stopped.set)
     for sock in sockets:
         host, port = sock.getsockname()[:2]
-        streams.say(f"echo   {host}:{port}", sys.stdout)
+        streams.say(f"echo   [{host}]:{port}" if ":" in host else f"echo   {host}:{port}", sys.stdout)
     await stopped.wait()
     server.stop()
 
 
+def _host(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    try:
+        return str(HOST.parse(text))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not {HOST.noun}.", context, parameter) from None
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, callback=_host, help="Address to listen on.")
 @click.option("--port", default=7007, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
 def main(host: str, port: int) -> None:
     """Send every line back to its sender."""

@@ -1,32 +1,17 @@
 """The listening sockets of the doors, and the certificate for HTTPS."""
 
 import errno
-import os
 import socket
 import ssl
-from collections.abc import Iterable
 from contextlib import suppress
 from ipaddress import ip_address
 from itertools import chain
 
-from tornado.netutil import bind_sockets
-
 from webchat.config import Config
-
-LISTEN_BACKLOG = 4096
-"""Connections that the kernel holds for a socket until the server accepts them."""
+from webchat.net import listen
 
 DOORS = {"http": "port", "lines": "lines_port", "braces": "braces_port"}
 """The setting of each door's port, in the order in which the doors are announced."""
-
-ADDRESSES = {"": ("0.0.0.0", "::"), "::": ("::", "0.0.0.0"), "localhost": ("127.0.0.1", "::1")}
-"""Hosts that are several addresses. The first is needed; the others are used where the machine has their family."""
-
-NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
-"""Errors of one of these addresses that mean: this machine has no IPv6, or no IPv4."""
-
-FREE_PORT_TRIES = 20
-"""Ports that are tried when any free one will do, until one is free on all addresses."""
 
 ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 """Addresses of other machines, reserved for documentation (RFC 5737, RFC 3849)."""
@@ -48,50 +33,11 @@ def bind(config: Config, *, reuse_port: bool) -> dict[str, list[socket.socket]]:
         if not port and door != "http":
             continue
         try:
-            bound[door] = _bind_host(port, config.host, reuse_port)
+            bound[door] = listen.bind(port, config.host, reuse_port=reuse_port)
         except OSError as error:
-            _close(chain.from_iterable(bound.values()))
+            listen.close(chain.from_iterable(bound.values()))
             raise CannotStart(_reason(config, setting, error)) from error
     return bound
-
-
-def _bind_host(port: int, host: str, reuse_port: bool) -> list[socket.socket]:
-    """Bind a port on all addresses of a host. Raises OSError; no socket is left open then."""
-    first, *others = ADDRESSES.get(host.lower(), (host,))
-    tries = 1 if port else FREE_PORT_TRIES
-    while True:
-        sockets = _bind(port, first, reuse_port)
-        try:
-            for address in others:
-                sockets += _bind_if_there(sockets[0].getsockname()[1], address, reuse_port)
-            return sockets
-        except OSError as error:
-            _close(sockets)
-            tries -= 1
-            if error.errno != errno.EADDRINUSE or not tries:
-                raise
-
-
-def _bind(port: int, address: str, reuse_port: bool) -> list[socket.socket]:
-    """Bind a port on all that a host name resolves to, or on one address; never on both families with one socket."""
-    sockets = bind_sockets(port, address, reuse_port=reuse_port, backlog=LISTEN_BACKLOG)
-    if not sockets:  # Tornado leaves out the families that the machine does not have
-        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
-    return sockets
-
-
-def _bind_if_there(port: int, address: str, reuse_port: bool) -> list[socket.socket]:
-    try:
-        return _bind(port, address, reuse_port)
-    except OSError as error:
-        if error.errno in NO_SUCH_FAMILY:
-            return []
-        raise
-
-
-def _close(sockets: Iterable[socket.socket]) -> None:
-    for sock in sockets:
-        sock.close()
 
 
 def _reason(config: Config, setting: str, error: OSError) -> str:
