@@ -133,10 +133,11 @@ def _print(doors: Sequence[str]) -> None:
 async def serve(config: Config, announce: supervisor.Announce = _print) -> None:
     """Run the chat until SIGTERM or SIGINT. SIGHUP reads the accounts again. Raises CannotStart."""
     server, stopping, loop = Server(config), asyncio.Event(), asyncio.get_running_loop()
-    announce(await server.start())
+    doors = await server.start()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, server.reload_accounts)
+    announce(doors)  # only now: whoever reads it may send a signal at once
     # What exists now lives as long as the process, and little of what comes forms reference cycles. So the garbage
     # collector skips the former and looks at the latter less often.
     gc.collect()
