@@ -146,6 +146,12 @@ class TestTheFile:
         add(accounts, "bob")
         assert os.getxattr(path, "user.note") == b"ours"
 
+    def test_has_the_time_of_the_change(self, accounts, path):
+        add(accounts, "ada")
+        os.utime(path, (0, 0))
+        add(accounts, "bob")
+        assert path.stat().st_mtime > 0
+
     def test_keeps_windows_line_ends_and_byte_order_mark(self, accounts, path):
         path.write_bytes("\ufeff# Zoë's\r\n".encode())
         add(accounts, "ada")
@@ -181,13 +187,15 @@ class TestTheFile:
         result = add(accounts, "ada")
         assert result.exit_code == 1 and result.output.endswith("cannot be changed: Permission denied.\n")
 
-    def test_has_lost_no_account_when_writing_in_place_is_interrupted(self, accounts, path, monkeypatch):
+    @pytest.mark.parametrize("change", [("add", "cyd", "--password-stdin"), ("remove", "ada")])
+    def test_can_be_read_when_writing_in_place_was_interrupted(self, accounts, path, monkeypatch, change):
         add(accounts, "ada")
-        before = read(path)
+        add(accounts, "bob")
+        bob = read(path)[1]
         deny(monkeypatch, "open", errno.EACCES)
-        monkeypatch.setattr(os, "fsync", failing(errno.EIO))  # all has been written by then
-        assert add(accounts, "bob").exit_code == 1
-        assert read(path)[0] == before[0]
+        monkeypatch.setattr(os, "fsync", failing(errno.EIO))  # before the file gets its new length
+        assert accounts(*change, input="x\n").exit_code == 1
+        assert bob in read(path)
 
     def test_is_named_when_it_may_not_be_read(self, accounts, path):
         path.mkdir()

@@ -114,8 +114,9 @@ def _overwrite(file: Path, content: bytes) -> None:
         opened.flush()  # on a full disk this fails, before anything is lost
         opened.seek(0)
         opened.write(content.ljust(length, b"\n"))
-        opened.truncate(len(content))
+        opened.flush()
         os.fsync(opened.fileno())
+        opened.truncate(len(content))
 
 
 @contextmanager

@@ -110,7 +110,6 @@ NETWORKS = Kind("an IP address or network such as 10.0.0.0/8", "NETWORK", _netwo
 REPEATABLE = (ORIGINS, NETWORKS)
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
-
 OTHER_VARIABLES = ("CONFIG", "PASSWORD")
 """The ends of variables that are no settings: WEBCHAT_CONFIG, and WEBCHAT_PASSWORD, which `webchat chat` reads."""
 
@@ -176,11 +175,12 @@ class Config:
         if not self.accounts and not self.demo_accounts:
             return (f"The demo accounts are off, because {self.host or 'every address'} is not loopback; "
                     "--accounts FILE brings your own, --demo-accounts keeps them.",)
-        remedies = [
-            *(["--tls-cert and --tls-key encrypt HTTP"] if not self.tls_cert and not self.trusted_proxy else []),
-            *(["--lines-port 0 turns lines off"] if self.lines_port else []),
-            *(["--braces-port 0 turns braces off"] if self.braces_port else []),
-        ]
+        doors = (  # whether passwords reach it unencrypted, and the remedy; a trusted proxy may encrypt HTTP
+            (not self.tls_cert and not self.trusted_proxy, "--tls-cert and --tls-key encrypt HTTP"),
+            (self.lines_port, "--lines-port 0 turns lines off"),
+            (self.braces_port, "--braces-port 0 turns braces off"),
+        )
+        remedies = [remedy for is_plain, remedy in doors if is_plain]
         if not remedies:
             return ()
         return (f"Passwords cross the network unencrypted, so others can read them: {', '.join(remedies)}.",)
