@@ -44,7 +44,7 @@ def _text(raw: Any) -> str:
     return raw
 
 
-def _host(raw: Any) -> str:
+def _own_host(raw: Any) -> str:
     """Return an address or a host name; an IPv6 address may be in brackets. Nothing means every address."""
     text = _text(raw)
     bracketed = text.startswith("[") and text.endswith("]")
@@ -101,7 +101,7 @@ INTEGER = Kind("a whole number", "N", _integer)
 NUMBER = Kind("a number", "N", _number)
 SWITCH = Kind("true or false", "", _switch)
 STRING = Kind("text", "TEXT", _text)
-HOST = Kind("an address or a host name, without a port", "HOST", _host)
+HOST = Kind("an address or a host name, without a port", "HOST", _own_host)
 URL = Kind("a URL", "URL", _text)
 FILE = Kind("a file's path", "FILE", _path)
 ORIGINS = Kind("an origin such as https://chat.example", "ORIGIN", lambda raw: tuple(map(_origin, _words(raw))))
@@ -170,20 +170,7 @@ class Config:
     @property
     def notices(self) -> tuple[str, ...]:
         """Sentences that the operator should read when the server starts."""
-        if is_loopback(self.host):
-            return ()
-        if not self.accounts and not self.demo_accounts:
-            return (f"The demo accounts are off, because {self.host or 'every address'} is not loopback; "
-                    "--accounts FILE brings your own, --demo-accounts keeps them.",)
-        doors = (  # whether passwords reach it unencrypted, and the remedy; a trusted proxy may encrypt HTTP
-            (not self.tls_cert and not self.trusted_proxy, "--tls-cert and --tls-key encrypt HTTP"),
-            (self.lines_port, "--lines-port 0 turns lines off"),
-            (self.braces_port, "--braces-port 0 turns braces off"),
-        )
-        remedies = [remedy for is_plain, remedy in doors if is_plain]
-        if not remedies:
-            return ()
-        return (f"Passwords cross the network unencrypted, so others can read them: {', '.join(remedies)}.",)
+        return tuple(_notices(self))
 
 
 def is_loopback(host: str) -> bool:
@@ -253,8 +240,8 @@ def _parse(setting: Field[Any], where: str, raw: Any) -> Any:
         return kind.parse(raw)
     except (ValueError, KeyError, TypeError):
         shown = ", ".join(map(str, raw)) if isinstance(raw, list | tuple) else raw
-        instead = f", not {shown!r}" if setting.repr else ""  # a secret does not belong in a log
-        raise ConfigError(f"{where} must be {kind.noun}{instead}.") from None
+        given = f", not {shown!r}" if setting.repr else ""  # a secret is never shown
+        raise ConfigError(f"{where} must be {kind.noun}{given}.") from None
 
 
 def _read(file: Path, where: str) -> dict[str, tuple[str, Any]]:
@@ -299,6 +286,21 @@ def _problems(config: Config) -> Iterator[str]:
         yield f"{where('workers')}: {config.workers} processes need --redis URL, which makes them one chat."
     if config.workers > 1 and config.port == 0:
         yield f"{where('port')} cannot be 0 with {config.workers} processes, because they share the port."
+
+
+def _notices(config: Config) -> Iterator[str]:
+    """Yield a sentence for each setting that is allowed, but perhaps not what the operator wants."""
+    if not (config.accounts or config.has_demo_accounts):
+        yield (f"The demo accounts are off, because {config.host or 'every address'} is not loopback; "
+               "--accounts FILE brings your own, --demo-accounts keeps them.")
+    doors = (  # whether passwords reach it unencrypted, and the remedy; a trusted proxy may encrypt HTTP
+        (not config.tls_cert and not config.trusted_proxy, "--tls-cert and --tls-key encrypt HTTP"),
+        (config.lines_port, "--lines-port 0 turns lines off"),
+        (config.braces_port, "--braces-port 0 turns braces off"),
+    )
+    remedies = [remedy for is_plain, remedy in doors if is_plain]
+    if remedies and not is_loopback(config.host) and (config.accounts or config.has_demo_accounts):
+        yield f"Passwords cross the network unencrypted, so others can read them: {', '.join(remedies)}."
 
 
 def _out_of_limits(where: str, value: Any, limits: Mapping[str, Any]) -> Iterator[str]:
