@@ -182,6 +182,9 @@ def test_a_message_has_the_time_at_which_the_server_got_it():
 
 @pytest.mark.parametrize("frame", [
     "no json", "[]", "7", "{}", '{"type": 5}', '{"type": "ack"}', '{"type": "chat_message", "surprise": 1}',
+    "[" * 100_000,
+    '{"type": "chat_message", "id": "1", "from_user": "ada", "authenticated": false, "text": "hi", "time": 1'
+    + "0" * 400 + "}",
 ])
 def test_frames_that_are_not_webchats_end_the_connection_with_a_reason(frame):
     async def scenario(session):

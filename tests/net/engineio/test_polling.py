@@ -165,7 +165,8 @@ class PollingTest(EngineTest):
 
     @online
     async def test_a_malformed_packet_ends_the_session(self):
-        for body in (b"abc", b"", b"4ok\x1e\x1e", b"b!!", b"4\xff", b"2", b"5"):
+        for body in (b"abc", b"", b"4ok\x1e\x1e", b"b!!", b"b\xc3\xa9", b"bYQ", b"b\xff", b"4\xff", b"2",
+                     b"5"):
             with self.subTest(body):
                 sid = await self.open_polling()
                 self.assertEqual((await self.post(sid, body))[0], 400)

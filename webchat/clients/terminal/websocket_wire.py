@@ -159,7 +159,8 @@ class WebSocketWire:
                 self._handle(json.loads(frame))
         except ConnectionClosed:
             pass
-        except (json_events.BadMessage, ValueError, TypeError, AttributeError, KeyError):
+        except (json_events.BadMessage, ValueError, TypeError, AttributeError, KeyError, ArithmeticError,
+                RecursionError, asyncio.InvalidStateError):
             await self._socket.close(1002)
             return "The server said something that is not webchat's protocol"
         return self._socket.close_reason or "The server has closed the connection"

@@ -4,7 +4,6 @@ Source: the document `engine.io-protocol` v4 in github.com/socketio/socket.io.
 """
 
 import base64
-import binascii
 from collections.abc import Iterator
 
 from webchat.net.errors import ProtocolViolation
@@ -55,5 +54,5 @@ def polling_packets(body: bytes) -> Iterator[str | bytes]:
     try:
         for packet in body.decode().split(SEPARATOR):
             yield base64.b64decode(packet[1:], validate=True) if packet[:1] == "b" else packet
-    except (UnicodeDecodeError, binascii.Error) as error:
+    except ValueError as error:  # of UTF-8, of base64, and of characters that base64 does not know
         raise ProtocolViolation(f"malformed payload: {error}") from None
