@@ -12,7 +12,6 @@ application has answered.
 
 import sys
 from collections.abc import Awaitable
-from functools import lru_cache
 from socket import AF_INET, AF_INET6
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -33,8 +32,11 @@ from webchat.net.asgi.host import AppHost
 from webchat.net.asgi.http import Exchange
 from webchat.net.asgi.types import App, Scope
 from webchat.net.asgi.websocket import WebSocket
+from webchat.net.header_names import HEADER_NAMES, KnownNames
 
 ASGI = {"version": "3.0", "spec_version": "2.4"}
+
+_LOWERED = KnownNames(lambda name: name.lower().encode("latin-1"), HEADER_NAMES)
 
 
 def mount(pattern: str, app: App, **options: Any) -> list[Rule]:
@@ -104,7 +106,7 @@ def _scope(connection: HTTP1Connection, start_line: RequestStartLine, headers: H
         "raw_path": raw_path,
         "query_string": query,
         "root_path": host.root_path,
-        "headers": [(_lowered(name), value.encode("latin-1")) for name, value in headers.get_all()],
+        "headers": [(_LOWERED[name], value.encode("latin-1")) for name, value in headers.get_all()],
         "client": _client(context),
         "server": _server(connection.stream.socket, context.address_family),
         "extensions": {},
@@ -112,11 +114,6 @@ def _scope(connection: HTTP1Connection, start_line: RequestStartLine, headers: H
     if host.state is not None:
         scope["state"] = host.state.copy()
     return scope
-
-
-@lru_cache(1000)
-def _lowered(name: str) -> bytes:
-    return name.lower().encode("latin-1")
 
 
 def _client(context: Any) -> tuple[str, int] | None:

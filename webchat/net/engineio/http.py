@@ -1,11 +1,11 @@
 """The HTTP side of Engine.IO: what a request asks for, and how it is answered."""
 
 import json
-from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from webchat.net.asgi.types import Receive, Scope, Send
+from webchat.net.header_names import HEADER_NAMES, KnownNames
 
 PROTOCOL_VERSION = "4"
 """The protocol revision that this server supports; the query calls it `EIO`."""
@@ -16,8 +16,9 @@ MAX_QUERY = 4096
 METHODS = frozenset({"GET", "POST", "OPTIONS"})
 
 NO_STORE = ("Cache-Control", "no-store")
-PLAIN = [("Content-Type", "text/plain; charset=UTF-8"), NO_STORE]
-JSON = [("Content-Type", "application/json"), NO_STORE]
+NO_SNIFF = ("X-Content-Type-Options", "nosniff")
+PLAIN = [("Content-Type", "text/plain; charset=UTF-8"), NO_STORE, NO_SNIFF]
+JSON = [("Content-Type", "application/json"), NO_STORE, NO_SNIFF]
 
 Headers = list[tuple[str, str]]
 
@@ -53,7 +54,7 @@ class EngineRequest:
 
     def query(self, transports: list[str]) -> Query:
         """Read the query. Raises RequestError."""
-        fields = _parsed(self.environ["QUERY_STRING"][:MAX_QUERY])
+        fields = dict(parse_qsl(self.environ["QUERY_STRING"][:MAX_QUERY], keep_blank_values=True))
         method, transport, sid = self.environ["REQUEST_METHOD"], fields.get("transport"), fields.get("sid")
         if "j" in fields:
             raise RequestError("JSONP is not supported")
@@ -96,12 +97,6 @@ class EngineRequest:
         await self.send({"type": f"{kind}.body", "body": body})
 
 
-@lru_cache(100)
-def _parsed(query: str) -> dict[str, str]:
-    """The fields of a query; most handshakes have the same one."""
-    return dict(parse_qsl(query, keep_blank_values=True))
-
-
 def _wrong_version(version: str) -> RequestError:
     asked = f"speaks version {version}" if version.isdecimal() and len(version) < 4 else "names no version"
     older = ", that of Socket.IO 2 and older" if version in ("1", "2", "3") else ""
@@ -131,7 +126,7 @@ def _environ(scope: Scope, receive: Receive, send: Send) -> dict[str, Any]:
         "asgi.scope": scope,
     }
     for name, value in scope["headers"]:
-        key = _environ_key(name)
+        key = _ENVIRON_KEYS[name]
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text
     if "HTTP_X_FORWARDED_PROTO" in environ:
@@ -139,7 +134,9 @@ def _environ(scope: Scope, receive: Receive, send: Send) -> dict[str, Any]:
     return environ
 
 
-@lru_cache(1000)
 def _environ_key(name: bytes) -> str:
     key = name.decode("latin-1").upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+_ENVIRON_KEYS = KnownNames(_environ_key, tuple(name.lower().encode() for name in HEADER_NAMES))

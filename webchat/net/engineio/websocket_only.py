@@ -5,7 +5,8 @@ from urllib.parse import parse_qs
 
 from webchat.net.asgi import App, Receive, Scope, Send
 
-HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"),
+           (b"x-content-type-options", b"nosniff")]
 
 SHARED_PORT = (
     "This server runs several processes on one port, and each request of a long-polling session would reach any of "
