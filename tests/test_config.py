@@ -188,6 +188,10 @@ class TestRefusals:
     def test_a_redis_url_of_another_scheme(self):
         assert refusal({"redis": "localhost:6379"}).startswith("--redis must be a URL that begins with redis://")
 
+    @pytest.mark.parametrize("host", ["https://chat.example", "chat.example:8000", "a/", "me@x", "a b", "[x]"])
+    def test_an_allowed_host_that_is_more_than_a_name(self, host):
+        assert refusal({"allow_host": (host,)}).startswith("--allow-host must be a host name such as chat.example")
+
     @pytest.mark.parametrize("origin", ["chat.example", "ftp://x", "https://x/y", "https://me@x", "http://x:y", "null"])
     def test_an_allowed_origin_that_no_browser_sends(self, origin):
         assert refusal({"allow_origin": (origin,)}).startswith("--allow-origin must be an origin such as")

@@ -1,6 +1,7 @@
 """Three nodes behind Debian's nginx, with the configuration in docs/nginx.conf."""
 
 import asyncio
+import http.client
 import json
 import shutil
 import signal
@@ -54,7 +55,7 @@ class Cluster:
 
     def start_node(self, port: int) -> Program:
         return Program("--port", str(port), "--lines-port", "0", "--braces-port", "0", "--redis", self.redis.url,
-                       "--redis-key", "secret", "--trusted-proxy", "127.0.0.1", doors=1)
+                       "--redis-key", "secret", "--trusted-proxy", "127.0.0.1", "--allow-host", "chat.example", doors=1)
 
     def restart(self, number: int) -> None:
         """Stop a node as an operator does, and start it again."""
@@ -130,7 +131,20 @@ def descriptors() -> int:
 
 def test_the_page_comes_over_tls(cluster):
     assert b"Username" in cluster.get("/chat/index.html")
-    assert json.loads(cluster.get("/healthz"))["nodes"] == 3
+
+
+def test_the_three_nodes_are_one_chat(cluster):
+    metrics = f"http://127.0.0.1:{cluster.ports[0]}/metrics"
+    with urllib.request.urlopen(metrics, timeout=PATIENCE) as answer:
+        assert b"webchat_nodes 3.0\n" in answer.read()
+
+
+def test_the_nodes_answer_to_the_name_of_the_site_and_to_no_strangers(cluster):
+    for name, status in {"chat.example": 200, "evil.example": 421}.items():
+        connection = http.client.HTTPSConnection("127.0.0.1", cluster.port, timeout=PATIENCE, context=cluster.tls)
+        connection.request("GET", "/healthz", headers={"Host": name})
+        assert connection.getresponse().status == status
+        connection.close()
 
 
 @on_loop

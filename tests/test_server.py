@@ -16,6 +16,7 @@ import pytest
 import socketio
 import websockets
 
+import webchat
 from tests.program import PATIENCE, ROOT, LineClient, Program, free_ports
 from webchat.config import Config
 from webchat.server import GOING_DOWN, Server
@@ -170,10 +171,52 @@ def test_nothing_that_is_said_is_on_disk(tmp_path):
     assert not [path for path in held if path.is_file() and path.suffix != ".py"]
 
 
-def test_health_shows_how_many_people_are_logged_in():
+def test_health_tells_four_facts_and_nothing_of_what_the_server_is_made_of():
     with Program() as server, server.say("ada"):
         health = json.loads(get(f"http://127.0.0.1:{server.port}/healthz"))
-    assert (health["status"], health["users"]) == ("ok", 1)
+        assert health.pop("uptime") in range(int(PATIENCE))
+    assert health == {"status": "ok", "version": webchat.__version__, "users": 1}
+
+
+ROUTES = ("/", "/chat/index.html", "/favicon.ico", "/healthz", "/metrics", "/nothing", "/ws", "/socket.io/?EIO=4",
+          "/socket.io/?EIO=4&transport=polling")
+HANDSHAKE = ("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n")
+
+
+def answer(port: int, path: str, host: str, headers: str = "") -> tuple[int, str]:
+    """The status and the rest of an answer to a request for a host; it comes from a page of the same host."""
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n{headers}\r\n".encode())
+        received = client.makefile("rb").read1().decode(errors="replace")
+    return int(received.split()[1]), received
+
+
+def test_a_page_whose_name_was_made_to_lead_here_gets_421_on_every_route():
+    with Program("--allow-host", "chat.example", "--allow-origin", "https://friend.example") as server:
+        for path in ROUTES:
+            status, text = answer(server.port, path, f"evil.example:{server.port}")
+            assert status == 421, path
+            assert "nosniff" in text and "default-src 'none'" in text
+            assert "start webchat with --allow-host evil.example." in text
+        for path in ("/ws", "/socket.io/?EIO=4&transport=websocket"):
+            assert answer(server.port, path, f"evil.example:{server.port}", HANDSHAKE)[0] == 421
+            for name in ("localhost", "127.0.0.1", "127.1.2.3", "[::1]", socket.gethostname(), "chat.example",
+                         "friend.example"):
+                assert answer(server.port, path, f"{name}:{server.port}", HANDSHAKE)[0] == 101, (path, name)
+
+
+def test_a_server_on_another_address_answers_to_that():
+    with Program("--host", "0.0.0.0") as server:
+        assert answer(server.port, "/healthz", f"0.0.0.0:{server.port}")[0] == 200
+        assert answer(server.port, "/healthz", f"192.0.2.1:{server.port}")[0] == 421
+
+
+def test_socket_io_lets_no_browser_guess_the_type_of_an_answer():
+    polling = "EIO=4&transport=polling"
+    with Program() as server:
+        for query in (polling, f"{polling}&sid=none", "EIO=3&transport=polling", "transport=none"):
+            assert "X-Content-Type-Options: nosniff" in answer(server.port, f"/socket.io/?{query}", "localhost")[1]
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")

@@ -5,6 +5,7 @@ key in the file (`lines-port = 7007`), its default, its range and its help.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
@@ -82,6 +83,14 @@ def _origin(raw: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, default_port) else "")
 
 
+def _host(raw: str) -> str:
+    """Return a host name or address without brackets and the final dot; `*` stands for any."""
+    host = raw.lower().removesuffix(".")
+    if not re.fullmatch(r"\*|\[[0-9a-f:.]+\]|[a-z0-9._-]+|[0-9a-f:.]+", host):
+        raise ValueError
+    return host.strip("[]")
+
+
 def _networks(raw: Any) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(word, strict=False) for word in _words(raw))
 
@@ -105,9 +114,10 @@ HOST = Kind("an address or a host name, without a port", "HOST", _own_host)
 URL = Kind("a URL", "URL", _text)
 FILE = Kind("a file's path", "FILE", _path)
 ORIGINS = Kind("an origin such as https://chat.example", "ORIGIN", lambda raw: tuple(map(_origin, _words(raw))))
+HOSTS = Kind("a host name such as chat.example", "HOST", lambda raw: tuple(map(_host, _words(raw))))
 NETWORKS = Kind("an IP address or network such as 10.0.0.0/8", "NETWORK", _networks)
 
-REPEATABLE = (ORIGINS, NETWORKS)
+REPEATABLE = (ORIGINS, HOSTS, NETWORKS)
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 OTHER_VARIABLES = ("CONFIG", "PASSWORD")
@@ -139,6 +149,7 @@ class Config:
     max_connections: int = _setting(20_000, INTEGER, "Most connections at the same time; more are refused.",
                                     at_least=1, at_most=1_000_000)
     allow_origin: tuple[str, ...] = _setting((), ORIGINS, "Allow pages of this origin to connect, too; * allows any.")
+    allow_host: tuple[str, ...] = _setting((), HOSTS, "Answer requests for this host name, too; * allows any.")
     trusted_proxy: tuple[IPv4Network | IPv6Network, ...] = _setting(
         (), NETWORKS, "Trust the X-Forwarded-For header from this proxy.")
     tls_cert: Path | None = _setting(None, FILE, "Certificate chain (PEM): serve HTTPS.")

@@ -6,13 +6,14 @@ import logging
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from typing import Any
 
-from webchat import listeners, streams, supervisor
+from webchat import __version__, listeners, streams, supervisor
 from webchat.backplane.contract import Backplane
 from webchat.backplane.local import LocalBackplane
 from webchat.chat import accounts
@@ -22,7 +23,7 @@ from webchat.config import Config
 from webchat.gateways.braces import BraceDoor
 from webchat.gateways.door import Door
 from webchat.gateways.lines import LineDoor
-from webchat.gateways.monitoring import Metrics
+from webchat.gateways.monitoring import Health, Metrics
 from webchat.listeners import CannotStart
 from webchat.net.outbox import Outbox
 from webchat.web import WebDoor
@@ -46,6 +47,7 @@ class Server:
         self.backplane = _backplane(config)
         self._hashing = ThreadPoolExecutor(HASHING_THREADS, "password")
         self._doors: list[Door] = []
+        self._started = time.monotonic()
 
     async def start(self) -> list[str]:
         """Open the doors. Returns a line for each, with its address. Raises CannotStart; no door is open then."""
@@ -88,9 +90,10 @@ class Server:
         except CannotStart as error:
             log.error("The accounts stay as they were: %s", error)
 
-    def health(self) -> dict[str, Any]:
+    def health(self) -> Health:
         """Return what `/healthz` shows."""
-        return {**self.backplane.health(), "users": len(self.hub.people), "connections": len(self.hub.sessions)}
+        return Health(self.backplane.health()["status"], __version__, int(time.monotonic() - self._started),
+                      len(self.hub.people))
 
     def _load_accounts(self, **options: Any) -> Accounts:
         run = partial(asyncio.get_running_loop().run_in_executor, self._hashing)
@@ -110,6 +113,8 @@ class Server:
         metrics.backplane = self.backplane.counts
         metrics.watch("degraded", "1 while Redis is away, and new names are refused.",
                       lambda: self.backplane.health()["status"] != "ok")
+        metrics.watch("nodes", "Servers that are one chat, as far as this one can see.",
+                      lambda: self.backplane.health().get("nodes", 1))
         metrics.watch("users", "People in the chat, on all its servers.", lambda: len(self.hub.people))
         metrics.watch("connections", "Connections to this server.", lambda: len(self.hub.sessions))
         return metrics

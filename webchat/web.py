@@ -4,7 +4,6 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from socketio import ASGIApp
 from tornado.web import Application, RequestHandler
@@ -14,11 +13,12 @@ from webchat.chat.limits import LOGIN_TIME
 from webchat.codecs import json_events
 from webchat.config import Config
 from webchat.gateways import monitoring, pages
-from webchat.gateways.monitoring import Metrics
+from webchat.gateways.monitoring import Health, Metrics
 from webchat.gateways.socketio import SocketIODoor
 from webchat.gateways.websocket import WebSocketDoor
 from webchat.net import asgi
 from webchat.net.engineio.websocket_only import websocket_only
+from webchat.net.hosts import Hosts
 from webchat.net.http_server import MAX_BODY, HTTPServer, PrefixRouter
 from webchat.net.origins import Origins
 from webchat.net.outbox import Outbox
@@ -30,7 +30,7 @@ class WebDoor:
     """Everything that is reached over HTTP."""
 
     def __init__(self, config: Config, hub: Hub, outbox: Outbox, tls: ssl.SSLContext | None, *, metrics: Metrics,
-                 health: Callable[[], dict[str, Any]]):
+                 health: Callable[[], Health]):
         origins, proxies = Origins(config.allow_origin), Proxies(config.trusted_proxy)
         self._socketio = AsyncServer(
             async_mode="asgi", async_handlers=False, cors_allowed_origins=origins.allows_request,
@@ -50,7 +50,8 @@ class WebDoor:
                                    metrics_token=config.metrics_token),
             ],
             default_handler_class=pages.NotFound, log_function=_log_nothing)
-        self._server = HTTPServer(PrefixRouter("/socket.io/", mount, application), ssl_options=tls)
+        self._server = HTTPServer(PrefixRouter("/socket.io/", mount, application), ssl_options=tls,
+                                  hosts=_hosts(config), refusal_headers=pages.SECURITY)
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Accept connections on these listening sockets."""
@@ -63,6 +64,13 @@ class WebDoor:
     async def drain(self, reason: str) -> None:
         """Tell the Socket.IO and WebSocket clients why, and return when their connections have ended."""
         await asyncio.gather(self._socketio.eio.disconnect(), self._websocket.drain(reason))
+
+
+def _hosts(config: Config) -> Hosts:
+    """The names of this server. One whose pages may connect, because `--allow-origin` says so, is no stranger's."""
+    of_origins = (origin.partition("://")[2] for origin in config.allow_origin)
+    names = filter(None, (config.host, *config.allow_host, *of_origins))
+    return Hosts(names, advice="If that is one of its names, start webchat with --allow-host {name}.")
 
 
 def _log_nothing(handler: RequestHandler) -> None:

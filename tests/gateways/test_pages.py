@@ -12,7 +12,7 @@ from tornado.testing import AsyncHTTPTestCase
 from tornado.web import Application
 
 from webchat.gateways import monitoring, pages
-from webchat.gateways.monitoring import Metrics
+from webchat.gateways.monitoring import Health, Metrics
 from webchat.net import assets
 from webchat.net.proxies import Proxies
 
@@ -34,7 +34,7 @@ class PagesCase(AsyncHTTPTestCase):
         self.write({"chat/index.html": INDEX, "chat/style.css": STYLE, "chat/js/main.js": b"import './wire.js'\n",
                     "chat/logo.png": PIXEL, "chat/js/.draft": b"no", "private.txt": b"no"})
         self.metrics = Metrics()
-        self.health = {"status": "ok", "users": 3}
+        self.health = Health("ok", "1.2.3", 60, 3)
         super().setUp()
 
     def write(self, files):
@@ -174,6 +174,11 @@ class RefusalTest(PagesCase):
             assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
             assert "Server" not in headers
 
+    def test_what_a_stranger_asks_for_is_not_logged(self):
+        with self.assertNoLogs():
+            assert self.ask("/chat/%ff").code == 400
+            assert self.ask("/healthz", method="POST", Content_Type="multipart/form-data; boundary=x").code == 400
+
     def test_errors_are_one_line_of_text(self):
         answer = self.ask("/chat/none")
         assert answer.body == b"404 Not Found\n"
@@ -181,14 +186,17 @@ class RefusalTest(PagesCase):
 
 
 class HealthTest(PagesCase):
+    def test_health_is_the_status_the_version_the_uptime_and_the_number_of_users(self):
+        body = json.loads(self.ask("/healthz").body)
+        assert body == {"status": "ok", "version": "1.2.3", "uptime": 60, "users": 3}
+
     def test_health_is_json_and_is_not_cached(self):
         answer = self.ask("/healthz")
-        assert json.loads(answer.body) == {"status": "ok", "users": 3}
         assert answer.headers["Content-Type"] == "application/json"
         assert answer.headers["Cache-Control"] == "no-store"
 
     def test_a_degraded_server_still_answers_with_200_for_load_balancers(self):
-        self.health = {"status": "degraded"}
+        self.health = self.health._replace(status="degraded")
         answer = self.ask("/healthz")
         assert (answer.code, json.loads(answer.body)["status"]) == (200, "degraded")
 

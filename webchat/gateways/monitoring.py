@@ -7,7 +7,7 @@ import hmac
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -70,27 +70,39 @@ class Metrics:
         return []
 
 
-def routes(*, health: Callable[[], dict[str, Any]], registry: CollectorRegistry, proxies: Proxies | None = None,
+class Health(NamedTuple):
+    """What `/healthz` tells everybody, strangers too: whether it works, and nothing of what it is made of.
+
+    `uptime` is in whole seconds. Reasons go to the log, numbers to `/metrics`.
+    """
+
+    status: str
+    version: str
+    uptime: int
+    users: int
+
+
+def routes(*, health: Callable[[], Health], registry: CollectorRegistry, proxies: Proxies | None = None,
            metrics_token: str | None = None) -> list[Rule]:
     """Return the Tornado rules for `/healthz` and `/metrics`.
 
-    `/healthz` shows what `health` returns, as JSON; it has at least a `status`. `/metrics` shows `registry` to requests
+    `/healthz` shows what `health` returns, as JSON. `/metrics` shows `registry` to requests
     that carry `metrics_token`, or, without a token, to requests from this machine.
     """
     guard = {"registry": registry, "proxies": proxies or Proxies(), "token": metrics_token}
-    return [(r"/healthz", Health, {"health": health}), (r"/metrics", MetricsPage, guard)]
+    return [(r"/healthz", HealthPage, {"health": health}), (r"/metrics", MetricsPage, guard)]
 
 
-class Health(PlainHandler):
+class HealthPage(PlainHandler):
     """Answers always with 200: a load balancer must keep a server without Redis, which still serves its clients."""
 
-    def initialize(self, health: Callable[[], dict[str, Any]]) -> None:
+    def initialize(self, health: Callable[[], Health]) -> None:
         self._health = health
 
     def get(self) -> None:
         self.set_header("Content-Type", "application/json")
         self.set_header("Cache-Control", "no-store")
-        self.finish(json.dumps(self._health()) + "\n")
+        self.finish(json.dumps(self._health()._asdict()) + "\n")
 
 
 class MetricsPage(PlainHandler):

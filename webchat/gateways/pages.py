@@ -1,15 +1,19 @@
 """The page: serves `/chat/…` from memory."""
 
+import logging
 import re
 from http.client import responses
 from importlib.resources import files
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from tornado.web import HTTPError, RequestHandler
 
 import webchat
 from webchat.net import assets
+
+log = logging.getLogger(__name__)
 
 ENTRY = "index.html"
 HOME = f"/chat/{ENTRY}"
@@ -77,6 +81,12 @@ class PlainHandler(RequestHandler):
         if status_code == 405:
             self.set_header("Allow", "GET, HEAD")
         self.finish(f"{status_code} {responses.get(status_code, 'Error')}\n")
+
+    def log_exception(self, kind: type[BaseException] | None, error: BaseException | None,
+                      traceback: TracebackType | None) -> None:
+        """Log mistakes of ours only, and without the request: it would tell who was here."""
+        if not isinstance(error, HTTPError):
+            log.error("A page could not be served", exc_info=error)
 
 
 class Redirect(PlainHandler):

@@ -21,6 +21,12 @@ HEADER_NAMES = (
 )
 """In the spelling of Tornado's `HTTPHeaders`."""
 
+SPELLINGS = (
+    *HEADER_NAMES, *map(str.lower, HEADER_NAMES), "DNT", "Sec-WebSocket-Accept", "Sec-WebSocket-Extensions",
+    "Sec-WebSocket-Key", "Sec-WebSocket-Protocol", "Sec-WebSocket-Version", "Sec-GPC", "TE", "X-Real-IP",
+)
+"""The spellings in which they are sent."""
+
 
 class KnownNames(dict[T, V]):
     """The values of a function for some arguments, made beforehand; for any other argument it is called each time."""

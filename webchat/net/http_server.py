@@ -1,6 +1,6 @@
 """The HTTP server of the page, Socket.IO and `/ws`: Tornado's, with limits, and accepting through `Acceptor`."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from tornado import httpserver
@@ -12,11 +12,14 @@ from tornado.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
+from tornado.iostream import IOStream
 
 from webchat.net.accept import PatientAccept
+from webchat.net.hosts import Hosts
+from webchat.net.http_connection import PersistentConnection, Rules
 
 MAX_HEADER = 16 * 1024
-"""Most bytes of a request's headers."""
+"""Most bytes of a request's headers; a browser sends the cookies of every server on this machine to each of them."""
 
 MAX_BODY = 256 * 1024
 """Most bytes of a request's body; one long-polling POST contains several packets."""
@@ -29,16 +32,26 @@ IDLE_TIME = 60.0
 
 
 class HTTPServer(PatientAccept, httpserver.HTTPServer):
-    """Takes the arguments of Tornado's, except for the limits above.
+    """Takes the arguments of Tornado's, except for the limits above, and two more.
 
-    Tornado's `xheaders` stay off: `webchat.net.proxies` finds the clients behind proxies.
+    Requests for other hosts than `hosts` are answered with 421 (None: there are no others). `refusal_headers` are sent
+    with this and every other answer that the server itself gives. Tornado's `xheaders` stay off:
+    `webchat.net.proxies` finds the clients behind proxies.
     """
 
-    def initialize(self, *args: Any, **options: Any) -> None:
+    def initialize(self, *args: Any, hosts: Hosts | None = None, refusal_headers: Mapping[str, str] | None = None,
+                   **options: Any) -> None:
         """Adds the limits. Tornado's servers are set up here, not in `__init__`."""
-        limits: dict[str, Any] = {"max_header_size": MAX_HEADER, "max_body_size": MAX_BODY,
-                                  "body_timeout": BODY_TIME, "idle_connection_timeout": IDLE_TIME}
+        limits: dict[str, Any] = {"max_body_size": MAX_BODY, "body_timeout": BODY_TIME}
+        self._rules = Rules(MAX_HEADER, IDLE_TIME, hosts, refusal_headers or {})
         super().initialize(*args, **(options | limits))
+
+    def handle_stream(self, stream: IOStream, address: Any) -> None:
+        """Replaces Tornado's, whose connections are HTTP1ServerConnections."""
+        context = httpserver._HTTPRequestContext(stream, address, self.protocol)
+        connection = PersistentConnection(stream, self.conn_params, context, self._rules)
+        self._connections.add(connection)
+        connection.start_serving(self)
 
 
 class PrefixRouter(HTTPServerConnectionDelegate):

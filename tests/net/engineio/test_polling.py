@@ -11,6 +11,8 @@ from tests.net.fake_timers import FakeTimers
 from tests.net.realtime import FAST, EngineTest, online
 from webchat.net.engineio import AsyncServer
 from webchat.net.engineio.server import LAST_FRAMES_TIME
+from webchat.net.engineio.session import RETURN_TIME
+from webchat.net.http_server import HTTPServer
 
 
 class HandshakeTest(EngineTest):
@@ -217,6 +219,62 @@ class PollingTest(EngineTest):
         await self.server.disconnect(sid)
         timers.advance(LAST_FRAMES_TIME)
         self.assertEqual((await self.get(sid))[0], 400)
+
+
+class HalfClosedTest(EngineTest):
+    """A client that ends its half of the connection on which it polls: it may wait for the answer, or be gone."""
+
+    def get_http_server(self):
+        return HTTPServer(self._app)
+
+    async def poll_and_end(self, sid):
+        """Poll, and end the input when the server waits; returns the status line and the body of the answer."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.get_http_port())
+        writer.write(f"GET {self.url(sid=sid)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        await self.until(lambda: self.sockets[sid].transport.is_polled)
+        writer.write_eof()
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        return head.partition(b"\r\n")[0], body
+
+    @online
+    async def test_its_poll_is_answered_at_once_and_the_next_one_goes_on(self):
+        timers = self.server.timers = FakeTimers()
+        sid = await self.open_polling()
+        self.assertEqual(await self.poll_and_end(sid), (b"HTTP/1.1 200 OK", b"6"))
+        timers.advance(RETURN_TIME - 0.1)
+        await self.server.send(sid, "hello")
+        self.assertEqual(await self.get(sid), (200, "4hello"))
+        timers.advance(RETURN_TIME)
+        await self.server.send(sid, "still here")
+        self.assertEqual(await self.get(sid), (200, "4still here"))
+
+    @online
+    async def test_a_packet_from_it_shows_that_it_is_there(self):
+        timers = self.server.timers = FakeTimers()
+        sid = await self.open_polling()
+        await self.poll_and_end(sid)
+        self.assertEqual(await self.post(sid, "4hello"), (200, "ok"))
+        timers.advance(RETURN_TIME)
+        self.assertEqual(await self.get(sid), (200, "4hello"))
+
+    @online
+    async def test_if_it_does_not_come_back_the_session_ends(self):
+        timers = self.server.timers = FakeTimers()
+        sid = await self.open_polling()
+        await self.poll_and_end(sid)
+        timers.advance(RETURN_TIME)
+        await self.until(lambda: not self.sockets)
+        self.assertEqual(self.reasons, ["transport error"])
+
+    @online
+    async def test_a_session_that_ends_meanwhile_ends_once(self):
+        timers = self.server.timers = FakeTimers()
+        sid = await self.open_polling()
+        await self.poll_and_end(sid)
+        await self.server.disconnect(sid)
+        timers.advance(RETURN_TIME)
+        self.assertEqual(self.reasons, ["server disconnect"])
 
 
 class LimitsTest(EngineTest):

@@ -13,6 +13,7 @@ from tornado.iostream import StreamClosedError
 
 from webchat.net.asgi.host import AppHost
 from webchat.net.asgi.types import Disconnected, Message, Scope
+from webchat.net.http_connection import LINGER_BYTES, LINGER_TIME, RequestConnection
 from webchat.net.outbox import Outbox, written
 
 log = logging.getLogger(__name__)
@@ -20,14 +21,11 @@ log = logging.getLogger(__name__)
 BODY_BUFFER = 64 * 1024
 """Bytes of a body that are buffered for the application; then the socket is not read until it has taken some."""
 
-LINGER_TIME, LINGER_BYTES = 2.0, 16 << 20
-"""Seconds for which, and bytes up to which, the rest of an unwanted body is read and dropped, so that its sender can
-read the answer: closing a connection with unread data resets it and loses the answer (RFC 9112 section 9.6)."""
-
 HOP_BY_HOP = frozenset({b"connection", b"transfer-encoding"})
 """Response headers that the server sets itself."""
 
-PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+PLAIN_TEXT = (b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")
+"""The headers of an error that the server answers itself."""
 
 
 class Response:
@@ -64,7 +62,7 @@ class Response:
 
     def error(self, status: int, *headers: tuple[bytes, bytes]) -> None:
         """Answer in place of the application, with the name of the status."""
-        self._head = {"status": status, "headers": [PLAIN_TEXT, *headers]}
+        self._head = {"status": status, "headers": [*PLAIN_TEXT, *headers]}
         self._write(f"{status} {responses[status]}\n".encode(), more=False)
         self.complete = True
 
@@ -150,11 +148,14 @@ class Exchange:
         self._whole = False  # all of the body has been received
         self._read = False  # the application has taken all of it
         self._gone = False
+        self._input_ended = False
         self._changed: asyncio.Future[None] | None = None
         self._has_space: asyncio.Future[None] | None = None
         self._linger: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         connection.set_close_callback(self.disconnected)
+        if isinstance(connection, RequestConnection):
+            connection.set_input_end_callback(self.input_ended)
         if _declared_size(headers) > self._max_size:
             self._refuse()
             if "Expect" in headers:
@@ -170,6 +171,8 @@ class Exchange:
                 self._read = self._whole
                 _resolve(self._has_space)
                 return {"type": "http.request", "body": body, "more_body": not self._whole}
+            if self._input_ended:
+                break
             self._changed = asyncio.get_running_loop().create_future()
             await self._changed
         return {"type": "http.disconnect"}
@@ -205,6 +208,14 @@ class Exchange:
             self._release()
         else:
             _resolve(self._changed)
+
+    def input_ended(self) -> None:
+        """The client sends no more, as one does that has hung up: an application that waits for it need not go on.
+
+        It can still answer, because a client may do this after each request.
+        """
+        self._input_ended = True
+        _resolve(self._changed)
 
     def disconnected(self) -> None:
         """The client has closed the connection, or it is lost."""

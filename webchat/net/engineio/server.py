@@ -166,10 +166,9 @@ class AsyncServer(engineio.AsyncServer):
             await session.close(reason=REASON.TRANSPORT_ERROR)  # the frames are lost
 
     async def _watch_poll(self, request: EngineRequest, session: EngineSession) -> None:
-        """Close the session if the client hangs up while it waits."""
+        """Tell the session if the client hangs up while it waits."""
         await request.receive()
-        if isinstance(session.transport, PollingTransport) and session.transport.is_polled:
-            self.spawn(session.close(reason=REASON.TRANSPORT_ERROR))
+        session.hung_up()
 
     async def _post(self, request: EngineRequest, session: EngineSession) -> None:
         try:

@@ -18,6 +18,10 @@ UPGRADE_POLL_TIME = 0.1
 """Seconds after which a poll is ended while the client tries a WebSocket, so that it can stop polling. A shorter time
 would make it spin behind a proxy that swallows the WebSocket's frames."""
 
+RETURN_TIME = 2.0
+"""Seconds within which a client has to make another request after it has hung up on one that waited. It may only have
+ended its half of the connection, and wait for the answer."""
+
 TURN = 50
 """Packets of one request that are handled before other connections get their turn."""
 
@@ -70,8 +74,8 @@ class EngineSession:
     """
 
     __slots__ = (
-        "_deadline", "_posting", "_probe", "_server", "_session", "_timer", "closed", "closing", "connected", "follow",
-        "send_frame", "sid", "transport", "upgrading",
+        "_absence", "_deadline", "_posting", "_probe", "_server", "_session", "_timer", "closed", "closing",
+        "connected", "follow", "send_frame", "sid", "transport", "upgrading",
     )
 
     def __init__(self, server: SessionOwner, sid: str):
@@ -85,6 +89,7 @@ class EngineSession:
         self.follow: SendFrameObserver = _ignore
         self._server = server
         self._session: dict[str, Any] | None = None
+        self._absence: Timer | None = None
         self._posting = False
         self._probe: WebSocket | None = None
         self._timer: Timer | None = None
@@ -177,7 +182,21 @@ class EngineSession:
             raise RequestError("Session ID unknown", 1)
         if isinstance(self.transport, WebSocket):
             raise RequestError("The session has been upgraded")
+        self._returned()
         return self.transport
+
+    def hung_up(self) -> None:
+        """The client has hung up on the request that waits: answer it, and end the session if no other one comes."""
+        if isinstance(self.transport, PollingTransport) and self.transport.end_poll(NOOP_FRAME):
+            self._absence = self._server.timers.call_later(RETURN_TIME, self._stayed_away)
+
+    def _stayed_away(self) -> None:
+        self._server.spawn(self.close(reason=REASON.TRANSPORT_ERROR))
+
+    def _returned(self) -> None:
+        if self._absence is not None:
+            self._absence.cancel()
+            self._absence = None
 
     # The heartbeat.
 
@@ -214,6 +233,7 @@ class EngineSession:
         if self.closing:
             websocket.close(NORMAL)
             return
+        self._returned()
         self.transport = websocket
         self._redirect(websocket.send_frame)
         if waiting:
@@ -263,6 +283,7 @@ class EngineSession:
         self.closing = True
         if self._timer is not None:
             self._timer.cancel()
+        self._returned()
         self._redirect(discard)
         self._close_transport(abort, reason, code, text or reason)
         await self._server.session_ended(self, reason)
