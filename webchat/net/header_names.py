@@ -7,8 +7,8 @@ What is made of a header's name is made once for these. For other names it is ma
 from collections.abc import Callable
 from typing import TypeVar
 
-T = TypeVar("T")
-V = TypeVar("V")
+ArgumentT = TypeVar("ArgumentT")
+ValueT = TypeVar("ValueT")
 
 HEADER_NAMES = (
     "Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Connection", "Content-Length",
@@ -28,12 +28,12 @@ SPELLINGS = (
 """The spellings in which they are sent."""
 
 
-class KnownNames(dict[T, V]):
+class KnownNames(dict[ArgumentT, ValueT]):
     """The values of a function for some arguments, made beforehand; for any other argument it is called each time."""
 
-    def __init__(self, function: Callable[[T], V], known: tuple[T, ...]):
+    def __init__(self, function: Callable[[ArgumentT], ValueT], known: tuple[ArgumentT, ...]):
         super().__init__((name, function(name)) for name in known)
         self._function = function
 
-    def __missing__(self, name: T) -> V:
+    def __missing__(self, name: ArgumentT) -> ValueT:
         return self._function(name)

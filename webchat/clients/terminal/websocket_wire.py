@@ -23,6 +23,11 @@ from webchat.codecs import commands, json_events, lines
 MAX_SERVER_FRAME = 4 << 20
 """Bytes of a frame from the server. The largest is a welcome with the names of thousands of people."""
 
+MISDIRECTED = 421
+"""The status with which a server answers that it has other names (RFC 9110 section 15.5.20)."""
+
+OTHER_NAME = "the server there has other names; its operator can add this one with --allow-host"
+
 
 class WebSocketWire:
     """See `webchat.clients.link.Wire`. `answer_timeout` is in seconds."""
@@ -47,7 +52,8 @@ class WebSocketWire:
             socket = await connect(str(address), max_size=MAX_SERVER_FRAME, open_timeout=ANSWER_TIMEOUT, proxy=proxy)
         except InvalidStatus as error:
             status = error.response.status_code
-            raise ConnectionLost(f"Cannot reach {address}: no chat there (HTTP {status})") from error
+            reason = OTHER_NAME if status == MISDIRECTED else f"no chat there (HTTP {status})"
+            raise ConnectionLost(f"Cannot reach {address}: {reason}") from error
         except (InvalidHandshake, InvalidURI) as error:
             raise ConnectionLost(f"Cannot reach {address}: no WebSocket there") from error
         except OSError as error:

@@ -283,7 +283,6 @@ class EngineSession:
         self.closing = True
         if self._timer is not None:
             self._timer.cancel()
-        self._returned()
         self._redirect(discard)
         self._close_transport(abort, reason, code, text or reason)
         await self._server.session_ended(self, reason)
