@@ -5,6 +5,7 @@ import gc
 import logging
 import socket
 import tracemalloc
+import weakref
 
 import pytest
 from tornado.iostream import IOStream
@@ -41,11 +42,13 @@ class Mirror(RequestHandler):
 
 
 class CountingServer(HTTPServer):
-    """Counts the reads from its clients' sockets."""
+    """Counts the reads from its clients' sockets, and sees how long their streams live."""
 
     reads = 0
+    streams = ()
 
     def handle_stream(self, stream, address):
+        self.streams = (*self.streams, weakref.ref(stream))
         read = stream.read_from_fd
 
         def counted(buf):
@@ -347,3 +350,19 @@ class MemoryTest(ConnectionTest):
             tracemalloc.stop()
             gc.enable()
         assert kept < 50 * 4000, kept
+
+    @gen_test
+    async def test_a_connection_that_is_over_needs_no_garbage_collector(self):
+        gc.collect()
+        gc.disable()
+        try:
+            for request in (b"", b"GET", GET, GET + b"\r\n", b"x\r\n\r\n", POST + b"Content-Length: 5\r\n\r\nabc",
+                            CHUNKED + b"5\r\nabc", CHUNKED + b"x\r\n", b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n"):
+                await self.end_and_read(request)
+                self.send(request).close()
+            self.streams.clear()
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert [stream() for stream in self.http_server.streams] == [None] * 18
+        finally:
+            gc.enable()

@@ -225,15 +225,14 @@ class RequestConnection(HTTP1Connection):
     async def _read_head(self) -> tuple[RequestHead, HTTPHeaders]:
         """Wait for a request. Raises RequestRefused, HTTPInputError, StreamClosedError."""
         rules = self._persistent.rules
-        reading: Any = self.stream.read_until_regex(HEAD_END)  # a Future, though declared an Awaitable
-        if not reading.done():
-            # Not `asyncio.timeout`: most connections wait here most of the time, and each request passes.
-            timer = asyncio.get_running_loop().call_later(rules.head_time, self._head_overdue)
-            try:
-                await reading
-            finally:
-                timer.cancel()
-        data = reading.result()
+        # Not `asyncio.timeout`: each request passes here, and most connections wait here most of the time.
+        timer = asyncio.get_running_loop().call_later(rules.head_time, self._head_overdue)
+        reading = self.stream.read_until_regex(HEAD_END)
+        try:
+            data = await reading
+        finally:
+            timer.cancel()
+            del reading  # it holds the exception, which leads back here
         if len(data) > rules.max_head:
             if b"\n" in data[:rules.max_head]:
                 raise RequestRefused(431, f"The headers may have {rules.max_head:,} bytes.")
@@ -243,6 +242,8 @@ class RequestConnection(HTTP1Connection):
         self._request_start_line, self._request_headers = start_line, headers
         head = check(start_line, headers)
         self._request_start_line = head.start_line
+        if self.stream.closed():  # meanwhile
+            raise StreamClosedError
         if rules.hosts is not None and head.host is not None:
             if not rules.hosts.admits(head.host, self._persistent.own_address):
                 raise RequestRefused(421, rules.hosts.refusal(head.host))
@@ -281,7 +282,10 @@ class RequestConnection(HTTP1Connection):
         async def read(awaited: Any) -> bytes:
             if gathered and not awaited.done():
                 await deliver()
-            data: bytes = await awaited
+            try:
+                data: bytes = await awaited
+            finally:
+                del awaited  # as above
             return data
 
         async def deliver() -> None:
