@@ -148,10 +148,13 @@ class Config:
                                    at_least=0, at_most=1e6)
     max_connections: int = _setting(20_000, INTEGER, "Most connections at the same time; more are refused.",
                                     at_least=1, at_most=1_000_000)
+    max_per_address: int = _setting(
+        250, INTEGER, "Most connections from one address at the same time; 0 means no limit.",
+        at_least=0, at_most=1_000_000)
     allow_origin: tuple[str, ...] = _setting((), ORIGINS, "Allow pages of this origin to connect, too; * allows any.")
     allow_host: tuple[str, ...] = _setting((), HOSTS, "Answer requests for this host name, too; * allows any.")
     trusted_proxy: tuple[IPv4Network | IPv6Network, ...] = _setting(
-        (), NETWORKS, "Trust the X-Forwarded-For header from this proxy.")
+        (), NETWORKS, "Trust X-Forwarded-For and PROXY headers from this proxy.")
     tls_cert: Path | None = _setting(None, FILE, "Certificate chain (PEM): serve HTTPS.")
     tls_key: Path | None = _setting(None, FILE, "The certificate's private key (PEM).")
     metrics_token: str | None = _setting(

@@ -25,7 +25,10 @@ from webchat.gateways.door import Door
 from webchat.gateways.lines import LineDoor
 from webchat.gateways.monitoring import Health, Metrics
 from webchat.listeners import CannotStart
+from webchat.net.addresses import AddressLimit
+from webchat.net.entrance import Entrance
 from webchat.net.outbox import Outbox
+from webchat.net.proxies import Proxies
 from webchat.web import WebDoor
 
 log = logging.getLogger(__name__)
@@ -59,15 +62,15 @@ class Server:
                              message_rate=config.message_rate, capacity=config.max_connections)
         self.backplane.attach(hub)
         await self.backplane.start()
-        outbox = Outbox()
+        outbox, entrance = Outbox(), _entrance(config)
         doors: dict[str, Callable[[], Door]] = {
-            "http": lambda: WebDoor(config, hub, outbox, tls, metrics=self._metrics(), health=self.health),
+            "http": lambda: WebDoor(config, hub, outbox, entrance, tls, metrics=self._metrics(), health=self.health),
             "lines": lambda: LineDoor(hub, outbox),
             "braces": lambda: BraceDoor(hub, outbox),
         }
         for name, bound in sockets.items():
             door = doors[name]()
-            door.add_sockets(bound)
+            door.add_sockets(bound, entrance)
             self._doors.append(door)
         return [listeners.describe(name, bound[0], tls=tls is not None) for name, bound in sockets.items()]
 
@@ -118,6 +121,14 @@ class Server:
         metrics.watch("users", "People in the chat, on all its servers.", lambda: len(self.hub.people))
         metrics.watch("connections", "Connections to this server.", lambda: len(self.hub.sessions))
         return metrics
+
+
+def _entrance(config: Config) -> Entrance:
+    proxies = Proxies(config.trusted_proxy)
+    connections, sessions = (
+        AddressLimit(config.max_per_address, exempt=lambda address: address.is_loopback or proxies.include(address))
+        for _ in range(2))
+    return Entrance(connections, sessions, proxies)
 
 
 def _backplane(config: Config) -> Backplane:

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable, Iterable
 
 from socketio import ASGIApp
+from tornado.httputil import HTTPServerConnectionDelegate
 from tornado.web import Application, RequestHandler
 
 from webchat.chat.hub import Hub
@@ -18,23 +19,24 @@ from webchat.gateways.socketio import SocketIODoor
 from webchat.gateways.websocket import WebSocketDoor
 from webchat.net import asgi
 from webchat.net.engineio.websocket_only import websocket_only
+from webchat.net.entrance import Entrance
 from webchat.net.hosts import Hosts
-from webchat.net.http_server import MAX_BODY, HTTPServer, PrefixRouter
+from webchat.net.http_server import MAX_BODY, ForwardedLimit, HTTPServer, PrefixRouter
 from webchat.net.origins import Origins
 from webchat.net.outbox import Outbox
-from webchat.net.proxies import Proxies
 from webchat.net.socketio import AsyncServer
 
 
 class WebDoor:
     """Everything that is reached over HTTP."""
 
-    def __init__(self, config: Config, hub: Hub, outbox: Outbox, tls: ssl.SSLContext | None, *, metrics: Metrics,
-                 health: Callable[[], Health]):
-        origins, proxies = Origins(config.allow_origin), Proxies(config.trusted_proxy)
+    def __init__(self, config: Config, hub: Hub, outbox: Outbox, entrance: Entrance, tls: ssl.SSLContext | None, *,
+                 metrics: Metrics, health: Callable[[], Health]):
+        origins, proxies = Origins(config.allow_origin), entrance.proxies
         self._socketio = AsyncServer(
             async_mode="asgi", async_handlers=False, cors_allowed_origins=origins.allows_request,
-            connect_timeout=LOGIN_TIME, max_attachments=0, max_http_buffer_size=json_events.MAX_REQUEST)
+            connect_timeout=LOGIN_TIME, max_attachments=0, max_http_buffer_size=json_events.MAX_REQUEST,
+            admit=lambda environ: entrance.sessions.take(proxies.of_environ(environ)))
         self._chat = SocketIODoor(hub, self._socketio, proxies)
         self._websocket = WebSocketDoor(hub, outbox, origins, proxies)
         socketio_app = ASGIApp(self._socketio)
@@ -50,12 +52,14 @@ class WebDoor:
                                    metrics_token=config.metrics_token),
             ],
             default_handler_class=pages.NotFound, log_function=_log_nothing)
-        self._server = HTTPServer(PrefixRouter("/socket.io/", mount, application), ssl_options=tls,
-                                  hosts=_hosts(config), refusal_headers=pages.SECURITY)
+        router: HTTPServerConnectionDelegate = PrefixRouter("/socket.io/", mount, application)
+        if config.trusted_proxy:
+            router = ForwardedLimit(proxies, router)
+        self._server = HTTPServer(router, ssl_options=tls, hosts=_hosts(config), refusal_headers=pages.SECURITY)
 
-    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
+    def add_sockets(self, sockets: Iterable[socket.socket], entrance: Entrance | None = None) -> None:
         """Accept connections on these listening sockets."""
-        self._server.add_sockets(sockets)
+        self._server.add_sockets(sockets, entrance)
 
     def stop(self) -> None:
         """Accept no more connections."""

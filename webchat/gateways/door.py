@@ -4,12 +4,14 @@ import socket
 from collections.abc import Iterable
 from typing import Protocol
 
+from webchat.net.entrance import Entrance
+
 
 class Door(Protocol):
     """One way into the chat, on one port."""
 
-    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
-        """Accept connections on these listening sockets."""
+    def add_sockets(self, sockets: Iterable[socket.socket], entrance: Entrance | None = None) -> None:
+        """Accept on these listening sockets whom the entrance lets in; without one, everybody."""
 
     def stop(self) -> None:
         """Accept no more connections."""

@@ -151,3 +151,6 @@ class LineDoor(TCPDoor):
     def __init__(self, hub: Hub, outbox: Outbox, *, idle_time: float = lines.LINE_IDLE_TIME, **settings: Any):
         super().__init__(hub, outbox, **settings)
         self.idle_time = idle_time
+
+    def refusal(self, sentence: str) -> bytes:
+        return lines.server_lines(sentence).encode()

@@ -59,7 +59,7 @@ class SocketIODoor:
         """The client's CONNECT, which may hold its login."""
         try:
             session = self._sessions[sid] = self._hub.open(
-                encode=encode, outlet=self._server.socket(sid), address=self._address(environ))
+                encode=encode, outlet=self._server.socket(sid), address=self._proxies.of_environ(environ))
             if isinstance(auth, dict) and "username" in auth:
                 session.send(await self._log_in(session, auth))
             elif auth:
@@ -109,7 +109,3 @@ class SocketIODoor:
             error = LoginRequired("Nobody logged in on this connection in time.")
             session.send(Notice(error.code, str(error)))
             session.outlet.close(str(error))
-
-    def _address(self, environ: dict[str, Any]) -> str:
-        client = environ["asgi.scope"].get("client")
-        return self._proxies.behind(client[0] if client else "", [environ.get("HTTP_X_FORWARDED_FOR", "")])

@@ -2,17 +2,29 @@
 
 Tornado's accept handler lets EMFILE escape. The listening socket stays readable, so the event loop calls the handler
 again at once, which takes a whole core and logs a traceback each time. This one stops listening for a moment instead.
+
+`PatientAccept` is what lies between accept(2) and the first byte that a protocol sees: the limit of an address, a
+trusted proxy's PROXY header, and whether TLS is spoken where it is expected.
 """
 
+import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
+from functools import cached_property, partial
 from typing import Any
 
 from tornado.ioloop import IOLoop
+from tornado.iostream import BaseIOStream, IOStream, SSLIOStream
+from tornado.netutil import ssl_wrap_socket
 from tornado.tcpserver import TCPServer
+
+from webchat.net.addresses import TOO_MANY, Place
+from webchat.net.entrance import Entrance
+from webchat.net.errors import ProtocolViolation
+from webchat.net.first_bytes import begins_with_tls, say_goodbye, take_proxy_header
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +39,9 @@ EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 """A peer that vanished without closing the connection is noticed after 60 + 3 × 10 seconds."""
+
+MAX_REFUSALS = 100
+"""Connections at once that are told why they are refused; during a flood of them, the others are just closed."""
 
 
 class Acceptor:
@@ -84,17 +99,151 @@ class Acceptor:
         self._resumption = self._loop.call_later(pause, self._listen)
 
 
+class _Counted(BaseIOStream):
+    """A stream that gives back the place of its address when it closes, whatever it is used for till then."""
+
+    place: Place
+
+    def close_fd(self) -> None:
+        """Called once, by whatever closes the stream."""
+        super().close_fd()
+        self.place.release()
+
+
+class CountedStream(_Counted, IOStream):
+    """A connection without TLS."""
+
+
+class CountedTLSStream(_Counted, SSLIOStream):
+    """A connection with TLS."""
+
+
 class PatientAccept(TCPServer):
-    """A TCP server that accepts through `Acceptor`.
+    """A TCP server that accepts through `Acceptor`, and looks at who comes before its protocol does.
 
     It is also a mixin for Tornado's `HTTPServer`, where it comes first in the list of base classes.
     """
 
-    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
-        """Replaces Tornado's, which accepts with its own handler."""
+    entrance = Entrance()
+    stream = CountedStream
+    """The class of connections without TLS."""
+
+    def add_sockets(self, sockets: Iterable[socket.socket], entrance: Entrance | None = None) -> None:
+        """Accept those whom the entrance lets in. Replaces Tornado's, which accepts everybody with its own handler."""
+        if entrance is not None:
+            self.entrance = entrance
         for sock in sockets:
             self._sockets[sock.fileno()] = sock
-            self._handlers[sock.fileno()] = Acceptor(sock, self._handle_connection).stop
+            self._handlers[sock.fileno()] = Acceptor(sock, self._arrived).stop
+
+    def stop(self) -> None:
+        """Accept no more connections, and drop those that the protocol has not seen yet."""
+        super().stop()
+        for task in self._arrivals:
+            task.cancel()
+
+    # What a protocol tells those who do not get in.
+
+    def refusal(self, sentence: str) -> bytes:
+        """A sentence, as this protocol tells it to somebody whose first byte it has not seen."""
+        return f"{sentence}\n".encode()
+
+    async def answer_without_tls(self, connection: socket.socket) -> bytes:
+        """The answer to somebody who does not begin with TLS where it is expected. Raises OSError."""
+        return self.refusal("This port expects TLS.")
+
+    # The way in.
+
+    @cached_property
+    def _arrivals(self) -> set[asyncio.Task[Any]]:
+        return set()
+
+    def _arrived(self, connection: socket.socket, address: Any) -> None:
+        peer = address[0]
+        place = self.entrance.connections.take(peer)
+        if place is None:
+            self._turn_away(connection)
+        elif self.ssl_options is None and not self.entrance.proxies.trusts(peer):
+            self._let_in(connection, address, place)
+        else:
+            self._run(self._look_at(connection, address, place), partial(self._looked_at, connection, place))
+
+    def _turn_away(self, connection: socket.socket) -> None:
+        if len(self._arrivals) < MAX_REFUSALS:
+            goodbye = say_goodbye(connection, self._too_many(), self.entrance.times)
+            self._run(goodbye, lambda _: connection.close())
+        else:
+            connection.close()
+
+    def _too_many(self) -> bytes:
+        return b"" if self.ssl_options else self.refusal(TOO_MANY)  # who expects TLS could not read it
+
+    async def _look_at(self, connection: socket.socket, address: Any, place: Place) -> Any:
+        """Look at a connection's first bytes. Returns the client's address if it may come in, otherwise None."""
+        times = self.entrance.times
+        try:
+            if self.entrance.proxies.trusts(address[0]):
+                address = await take_proxy_header(connection, times) or address
+            if not place.move(address[0]):
+                words = self._too_many()
+            elif self.ssl_options is None or await begins_with_tls(connection, times):
+                return address
+            else:
+                words = await self.answer_without_tls(connection)
+            await say_goodbye(connection, words, times)
+        except (OSError, ProtocolViolation) as error:
+            log.info("A connection from %s is closed: %s", address[0], error)
+        return None
+
+    def _looked_at(self, connection: socket.socket, place: Place, looking: asyncio.Task[Any]) -> None:
+        address = None
+        try:
+            if not looking.cancelled():
+                address = looking.result()
+        finally:
+            if address is None:
+                connection.close()
+                place.release()
+        if address is not None:
+            self._let_in(connection, address, place)
+
+    def _let_in(self, connection: socket.socket, address: Any, place: Place) -> None:
+        """Hand a connection to the protocol. Replaces the end of Tornado's way, whose streams do not count."""
+        options = {"max_buffer_size": self.max_buffer_size, "read_chunk_size": self.read_chunk_size}
+        try:
+            if self.ssl_options is None:
+                stream: CountedStream | CountedTLSStream = self.stream(connection, **options)
+            else:
+                connection = ssl_wrap_socket(connection, self.ssl_options, server_side=True,
+                                             do_handshake_on_connect=False)
+                stream = CountedTLSStream(connection, **options)
+        except OSError:  # the peer is gone already
+            connection.close()
+            place.release()
+            return
+        stream.place = place
+        try:
+            serving = self.handle_stream(stream, address)
+        except Exception:
+            log.exception("A connection is dropped after an error")
+            stream.close()
+        else:
+            if serving is not None:
+                asyncio.ensure_future(serving).add_done_callback(partial(_served, stream))
+
+    def _run(self, arrival: Coroutine[Any, Any, Any], then: Callable[[asyncio.Task[Any]], None]) -> None:
+        """Run what a connection passes before it is let in or refused; `then` is called even if it never begins."""
+        task = asyncio.get_running_loop().create_task(arrival)
+        self._arrivals.add(task)
+        task.add_done_callback(self._arrivals.discard)
+        task.add_done_callback(then)
+
+
+def _served(stream: BaseIOStream, serving: asyncio.Future[None]) -> None:
+    """The protocol is done with a connection; if an error is why, nobody else closes it."""
+    if not serving.cancelled() and (error := serving.exception()):
+        log.error("A connection is dropped after an error", exc_info=error)
+        stream.close()
 
 
 def _set_options(listener: socket.socket) -> None:

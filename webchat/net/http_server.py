@@ -1,6 +1,8 @@
-"""The HTTP server of the page, Socket.IO and `/ws`: Tornado's, with limits, and accepting through `Acceptor`."""
+"""The HTTP server of the page, Socket.IO and `/ws`: Tornado's, with limits, and accepting through `PatientAccept`."""
 
-from collections.abc import Awaitable, Mapping
+import re
+import socket
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from tornado import httpserver
@@ -14,9 +16,12 @@ from tornado.httputil import (
 )
 from tornado.iostream import IOStream
 
-from webchat.net.accept import PatientAccept
+from webchat.net.accept import CountedStream, PatientAccept
+from webchat.net.addresses import TOO_MANY
+from webchat.net.first_bytes import NO_TLS_HERE, TLS_HANDSHAKE, take_head
 from webchat.net.hosts import Hosts
 from webchat.net.http_connection import PersistentConnection, Rules
+from webchat.net.proxies import Proxies
 
 MAX_HEADER = 16 * 1024
 """Most bytes of a request's headers; a browser sends the cookies of every server on this machine to each of them."""
@@ -29,6 +34,26 @@ BODY_TIME = 20.0
 
 IDLE_TIME = 60.0
 """Seconds after which a connection without a request is closed."""
+
+_REDIRECTABLE = re.compile(
+    rb"[A-Z]{3,10} (?P<target>/[!-~]*) HTTP/1\.[01]\r\n(?:[^\r\n]+\r\n)*?"
+    rb"host:[ \t]*(?P<host>(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?)[ \t]*\r\n", re.IGNORECASE)
+"""A request that can be sent on to HTTPS: nothing of it can break out of a header or lead elsewhere."""
+
+
+class PlainHTTPStream(CountedStream):
+    """A connection without TLS, which a client that begins a TLS handshake is told at once."""
+
+    _is_new = True
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        size = super().read_from_fd(buf)
+        if self._is_new and size:
+            self._is_new = False
+            if bytes(buf[:1]) == TLS_HANDSHAKE:
+                self.socket.send(NO_TLS_HERE)
+                raise ConnectionResetError("TLS on a port without it")
+        return size
 
 
 class HTTPServer(PatientAccept, httpserver.HTTPServer):
@@ -53,6 +78,27 @@ class HTTPServer(PatientAccept, httpserver.HTTPServer):
         self._connections.add(connection)
         connection.start_serving(self)
 
+    stream = PlainHTTPStream
+
+    def refusal(self, sentence: str) -> bytes:
+        return plain_answer(sentence)
+
+    async def answer_without_tls(self, connection: socket.socket) -> bytes:
+        """A redirect to HTTPS; a sentence if the request cannot be redirected; nothing if there is none."""
+        head = await take_head(connection, self.entrance.times)
+        if match := _REDIRECTABLE.match(head):
+            url = "https://" + (match["host"] + match["target"]).decode()
+            return plain_answer(f"This port expects HTTPS: {url}", "308 Permanent Redirect", f"Location: {url}")
+        return plain_answer("This port expects HTTPS.", "400 Bad Request") if head else b""
+
+
+def plain_answer(sentence: str, status: str = "429 Too Many Requests", *headers: str) -> bytes:
+    """A whole answer, to which no request need belong, and after which the connection ends."""
+    body = f"{sentence}\n"
+    lines = [f"HTTP/1.1 {status}", "Content-Type: text/plain; charset=UTF-8", f"Content-Length: {len(body.encode())}",
+             "Cache-Control: no-store", "Connection: close", *headers, "", body]
+    return "\r\n".join(lines).encode()
+
 
 class PrefixRouter(HTTPServerConnectionDelegate):
     """Passes requests whose path begins with `prefix` to `target`, and all others to `router`.
@@ -67,24 +113,49 @@ class PrefixRouter(HTTPServerConnectionDelegate):
         self.router = router
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        return _PrefixDelegate(self, server_conn, request_conn)
+        def choose(path: str, headers: HTTPHeaders) -> HTTPMessageDelegate:
+            handler = self.target if path.startswith(self.prefix) else self.router
+            return handler.start_request(server_conn, request_conn)
+
+        return _Choice(choose)
 
 
-class _PrefixDelegate(HTTPMessageDelegate):
-    """Chooses between the two once the path is known, and forwards everything to the chosen one."""
+class ForwardedLimit(HTTPServerConnectionDelegate):
+    """Counts connections of trusted proxies under the client for whom they are used, and refuses clients with too many.
 
-    def __init__(self, router: PrefixRouter, server_conn: object, request_conn: HTTPConnection):
-        self._router = router
-        self._connections = server_conn, request_conn
-        self._delegate = HTTPMessageDelegate()  # does nothing, if the connection is closed before the path is known
+    The last request of a connection decides: a WebSocket counts for its client as long as it lasts, a connection that a
+    proxy keeps open for the client before.
+    """
+
+    def __init__(self, proxies: Proxies, router: HTTPServerConnectionDelegate):
+        self.proxies = proxies
+        self.router = router
+
+    def start_request(self, server_conn: object, request_conn: Any) -> HTTPMessageDelegate:
+        def choose(path: str, headers: HTTPHeaders) -> HTTPMessageDelegate:
+            forwarded = headers.get_list("X-Forwarded-For")
+            client = self.proxies.behind(request_conn.context.remote_ip, forwarded)
+            if request_conn.stream.place.move(client):
+                return self.router.start_request(server_conn, request_conn)
+            stream = request_conn.detach()
+            stream.write(plain_answer(TOO_MANY)).add_done_callback(lambda _: stream.close())
+            return HTTPMessageDelegate()
+
+        return _Choice(choose)
+
+
+class _Choice(HTTPMessageDelegate):
+    """Chooses who gets a request once its headers are known, and forwards everything to them."""
+
+    def __init__(self, choose: Callable[[str, HTTPHeaders], HTTPMessageDelegate]):
+        self._choose = choose
+        self._delegate = HTTPMessageDelegate()  # does nothing, if the connection is closed before that
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
         assert isinstance(start_line, RequestStartLine)  # this is a server
-        router = self._router
-        handler = router.target if start_line.path.startswith(router.prefix) else router.router
-        self._delegate = handler.start_request(*self._connections)
+        self._delegate = self._choose(start_line.path, headers)
         return self._delegate.headers_received(start_line, headers)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:

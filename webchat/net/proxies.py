@@ -1,11 +1,11 @@
 """The client's address of a request that came through proxies which the operator trusts."""
 
-from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network
 
 from tornado.httputil import HTTPServerRequest
 
-IPAddress = IPv4Address | IPv6Address
+from webchat.net.addresses import IPAddress, parse
 
 FORWARDING = ("Forwarded", "Via", "X-Forwarded-For", "X-Real-IP")
 """Headers that proxies add, and that a direct client has no reason to send."""
@@ -26,6 +26,10 @@ class Proxies:
         """The IP address of the client that made a request."""
         return self.behind(request.remote_ip or "", request.headers.get_list("X-Forwarded-For"))
 
+    def of_environ(self, environ: Mapping[str, str]) -> str:
+        """The same of a request as PEP 3333 describes it."""
+        return self.behind(environ["REMOTE_ADDR"], [environ.get("HTTP_X_FORWARDED_FOR", "")])
+
     def behind(self, peer: str, forwarded: Sequence[str]) -> str:
         """The IP address of the client, from the peer's address and the values of `X-Forwarded-For`.
 
@@ -36,7 +40,7 @@ class Proxies:
             return peer
         hops = [hop.strip() for header in forwarded for hop in header.split(",")]
         while hops and self.trusts(peer):
-            hop = _address(hops.pop())
+            hop = parse(hops.pop())
             if hop is None:
                 break
             peer = str(hop)
@@ -44,8 +48,14 @@ class Proxies:
 
     def trusts(self, peer: str) -> bool:
         """Whether this is the address of a trusted proxy."""
-        address = _address(peer)
-        return address is not None and any(address in network for network in self._trusted)
+        if not self._trusted:
+            return False
+        address = parse(peer)
+        return address is not None and self.include(address)
+
+    def include(self, address: IPAddress) -> bool:
+        """Whether a trusted proxy has this address."""
+        return any(address in network for network in self._trusted)
 
     def is_local(self, request: HTTPServerRequest) -> bool:
         """Whether the client of a request is on this machine.
@@ -56,13 +66,5 @@ class Proxies:
         forwarded = any(name in request.headers for name in FORWARDING)
         if forwarded and not self.trusts(request.remote_ip or ""):
             return False
-        address = _address(self.client(request))
+        address = parse(self.client(request))
         return address is not None and address.is_loopback
-
-
-def _address(text: str) -> IPAddress | None:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address

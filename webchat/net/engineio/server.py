@@ -18,6 +18,7 @@ import engineio
 import msgspec
 from engineio import packet
 
+from webchat.net.addresses import TOO_MANY, AddressLimit, Place
 from webchat.net.asgi import Receive, Scope, Send, WebSocket, websocket_of
 from webchat.net.engineio.http import JSON, PLAIN, EngineRequest, Headers, Query, RequestError
 from webchat.net.engineio.payload import PacketType, engine_frame, polling_payload
@@ -33,9 +34,15 @@ LAST_FRAMES_TIME = 10.0
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
 
 
-class AsyncServer(engineio.AsyncServer):
-    """python-engineio's server for ASGI; takes its arguments and three more.
+def admit_all(environ: dict[str, Any]) -> Place | None:
+    """A place for every session, none of which counts."""
+    return AddressLimit().take("")
 
+
+class AsyncServer(engineio.AsyncServer):
+    """python-engineio's server for ASGI; takes its arguments and four more.
+
+    `admit` gives each new session a place among those of its address; None refuses it.
     `max_queue` (bytes) bounds what waits for one long-polling client; a client that tries a WebSocket has
     `upgrade_timeout` seconds to complete that. `timers` replaces the event loop's clock in tests.
     """
@@ -47,6 +54,7 @@ class AsyncServer(engineio.AsyncServer):
         upgrade_timeout: float = 10.0,
         max_queue: int = 1 << 20,
         timers: Timers | None = None,
+        admit: Callable[[dict[str, Any]], Place | None] = admit_all,
         **kwargs: Any,
     ):
         # Replaces the choice of the first framework that happens to be installed.
@@ -56,6 +64,7 @@ class AsyncServer(engineio.AsyncServer):
         self.upgrade_timeout = upgrade_timeout
         self.max_queue = max_queue
         self.start_service_task = False  # sessions keep their own time
+        self.admit = admit
         self.sockets: dict[str, EngineSession] = {}
         self._timers = timers
         self._last_frames: dict[str, str] = {}
@@ -110,7 +119,9 @@ class AsyncServer(engineio.AsyncServer):
 
     async def _open(self, request: EngineRequest) -> EngineSession:
         """Return a new session that the application has accepted, its handshake queued. Raises RequestError."""
-        session = EngineSession(self, self.generate_id())
+        if (place := self.admit(request.environ)) is None:
+            raise RequestError(TOO_MANY, 4, 429)
+        session = EngineSession(self, self.generate_id(), place)
         self.sockets[session.sid] = session
         handshake = msgspec.json.encode(self._handshake(session, request))
         session.send_frame(text_frame(PacketType.OPEN.encode() + handshake))
@@ -119,8 +130,8 @@ class AsyncServer(engineio.AsyncServer):
             verdict = await self._call("connect", session.sid, request.environ)
         finally:
             if verdict is not None and verdict is not True:
-                session.closing = session.closed = True
-                del self.sockets[session.sid]
+                session.closing = True
+                self._forget(session)
         if session.closing:
             raise RequestError(str(verdict or "Unauthorized"), 4, 401)
         session.connected = True
@@ -259,8 +270,12 @@ class AsyncServer(engineio.AsyncServer):
         try:
             await self._call("disconnect", session.sid, reason)
         finally:
-            session.closed = True
-            self.sockets.pop(session.sid, None)
+            self._forget(session)
+
+    def _forget(self, session: EngineSession) -> None:
+        session.closed = True
+        session.place.release()
+        self.sockets.pop(session.sid, None)
 
     def keep_last_frames(self, sid: str, frames: bytes) -> None:
         """Keep a polling client's last frames for the request that it is about to make."""

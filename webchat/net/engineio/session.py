@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from engineio.base_server import BaseServer
 
+from webchat.net.addresses import Place
 from webchat.net.asgi import WebSocket
 from webchat.net.engineio.http import RequestError
 from webchat.net.engineio.payload import PacketType, engine_frame, polling_packets
@@ -75,11 +76,12 @@ class EngineSession:
 
     __slots__ = (
         "_absence", "_deadline", "_posting", "_probe", "_server", "_session", "_timer", "closed", "closing",
-        "connected", "follow", "send_frame", "sid", "transport", "upgrading",
+        "connected", "follow", "place", "send_frame", "sid", "transport", "upgrading",
     )
 
-    def __init__(self, server: SessionOwner, sid: str):
+    def __init__(self, server: SessionOwner, sid: str, place: Place):
         self.sid = sid
+        self.place = place
         self.connected = False  # the application has accepted it
         self.upgrading = False
         self.closing = False
