@@ -166,12 +166,13 @@ class PatientAccept(TCPServer):
         elif self.ssl_options is None and not self.entrance.proxies.trusts(peer):
             self._let_in(connection, address, place)
         else:
-            self._run(self._look_at(connection, address, place), partial(self._looked_at, connection, place))
+            looking = self._look_at(connection, address, place)
+            self._run(looking, connection, partial(self._looked_at, connection, place))
 
     def _turn_away(self, connection: socket.socket) -> None:
         if len(self._arrivals) < MAX_REFUSALS:
             goodbye = say_goodbye(connection, self._too_many(), self.entrance.times)
-            self._run(goodbye, lambda _: connection.close())
+            self._run(goodbye, connection, lambda _: connection.close())
         else:
             connection.close()
 
@@ -231,8 +232,10 @@ class PatientAccept(TCPServer):
             if serving is not None:
                 asyncio.ensure_future(serving).add_done_callback(partial(_served, stream))
 
-    def _run(self, arrival: Coroutine[Any, Any, Any], then: Callable[[asyncio.Task[Any]], None]) -> None:
+    def _run(self, arrival: Coroutine[Any, Any, Any], connection: socket.socket,
+             then: Callable[[asyncio.Task[Any]], None]) -> None:
         """Run what a connection passes before it is let in or refused; `then` is called even if it never begins."""
+        connection.setblocking(False)  # a stream does that itself, and we are before it
         task = asyncio.get_running_loop().create_task(arrival)
         self._arrivals.add(task)
         task.add_done_callback(self._arrivals.discard)

@@ -121,4 +121,4 @@ class AddressLimit:
         if key not in self._reported:
             self._reported.add(key)
             network = f"{ip_address(key.ljust(16, bytes(1)))}/64" if len(key) == 8 else ip_address(key)
-            log.warning("%s has %d connections; more are refused.", network, self._most)
+            log.warning("More than %d connections from %s: the others are refused.", self._most, network)
