@@ -5,6 +5,7 @@ PROGRAMS='
 chromium            chromium            the page in a browser: tests/page, tests/specs, tests/test_all_doors.py
 redis-server        redis-server        several servers as one chat: tests/backplane, tests/test_supervisor.py, tests/test_nginx.py
 nginx               nginx               three servers behind a proxy: tests/test_nginx.py
+haproxy             haproxy             clients behind another proxy: tests/test_entrance.py
 openssl             openssl             HTTPS: tests/test_server.py, tests/test_nginx.py
 telnet              telnet              telnet: tests/gateways/test_tcp_tools.py, tests/test_all_doors.py
 nc.openbsd          netcat-openbsd      nc: tests/gateways/test_tcp_tools.py

@@ -3,14 +3,12 @@
 The test's own address is a trusted proxy's, so that connections can come from anywhere.
 """
 
-import json
 import shutil
 import socket
 import struct
 import subprocess
 import time
 from contextlib import ExitStack, closing, suppress
-from pathlib import Path
 
 import pytest
 
@@ -163,33 +161,36 @@ def test_requests_that_a_proxy_names_a_client_for_are_not_local(server, connect)
 
 @pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
 @pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2"])
-def test_with_haproxy_itself_clients_of_every_door_come_in_under_their_own_address(tmp_path: Path, option):
+def test_behind_haproxy_itself_clients_come_in_at_every_door_under_their_own_address(server, connect, tmp_path, option):
     ports = free_ports(3)
-    with Program(*TRUSTING) as server:
-        targets = (server.lines_port, server.braces_port, server.port)
-        configuration = tmp_path / "haproxy.cfg"
-        configuration.write_text("defaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n"
-                                 + "".join(f"listen door{port}\n bind 127.0.0.1:{port}\n"
-                                           f" server webchat 127.0.0.1:{target} {option} source 127.0.0.1\n"
-                                           for port, target in zip(ports, targets, strict=True)))
-        with subprocess.Popen([HAPROXY, "-db", "-f", configuration], stderr=subprocess.DEVNULL) as proxy:
-            try:
-                for port, (request, answer) in zip(ports, [
-                        (b"Hugo\n", b"You are Hugo."), (b"{REGISTER}Sandy\n", b"{Sandy}Welcome, Sandy!"),
-                        (get("/healthz"), json.dumps({"status": "ok"})[:-1].encode())], strict=True):
-                    with closing(through(port)) as sock:
-                        sock.sendall(request)
-                        until(sock, answer)
-            finally:
-                proxy.terminate()
+    doors = zip(ports, (server.lines_port, server.braces_port, server.port), strict=True)
+    configuration = tmp_path / "haproxy.cfg"
+    # What stands before HAProxy tells it the client's address in the same way.
+    configuration.write_text("defaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n"
+                             + "".join(f"listen door{port}\n bind 127.0.0.1:{port} accept-proxy\n"
+                                       f" server webchat 127.0.0.1:{door} {option}\n" for port, door in doors))
+    client = line("203.0.113.10" if option == "send-proxy" else "203.0.113.11")
+    with subprocess.Popen([HAPROXY, "-db", "-f", configuration], stderr=subprocess.DEVNULL) as proxy:
+        try:
+            wait_until_listening(ports[-1])
+            lines, braces, page = (connect(port, client) for port in ports)
+            until(lines, b"Type your name")  # HAProxy sends its header before the client sends anything
+            lines.sendall(b"Hugo\n")
+            until(lines, b"You are Hugo.")
+            braces.sendall(b"{REGISTER}Zoe\n")
+            until(braces, b"{Zoe}Welcome, Zoe!")
+            page.sendall(get("/metrics"))
+            until(page, b"HTTP/1.1 403 ")
+            assert TOO_MANY in rest(connect(ports[0], client))
+        finally:
+            proxy.terminate()
 
 
-def through(port: int) -> socket.socket:
-    """A connection from another address than the proxy's, as soon as it listens."""
+def wait_until_listening(port: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            return socket.create_connection(("127.0.0.1", port), PATIENCE, source_address=("127.0.0.2", 0))
+            return socket.create_connection(("127.0.0.1", port), PATIENCE).close()
         except ConnectionRefusedError:
             assert time.monotonic() < deadline
             time.sleep(0.01)

@@ -227,8 +227,10 @@ def test_with_a_certificate_the_page_is_served_over_https(tmp_path):
                     "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
     with Program("--tls-cert", str(cert), "--tls-key", str(key)) as server:
         assert f"https://127.0.0.1:{server.port}/" in server.announced[0]
-        page = get(f"https://127.0.0.1:{server.port}/chat/index.html", ssl.create_default_context(cafile=str(cert)))
-    assert b"Username" in page
+        context = ssl.create_default_context(cafile=str(cert))
+        pages = [get(f"{scheme}://127.0.0.1:{server.port}/chat/index.html", context) for scheme in ("https", "http")]
+    assert b"Username" in pages[0]
+    assert pages[1] == pages[0]  # after a redirect
 
 
 def test_the_demo_accounts_need_a_flag_where_others_can_connect():

@@ -11,8 +11,8 @@ from webchat.net.proxies import Proxies
 class Entrance:
     """The limits of one address, and the proxies that may tell whose connection theirs is.
 
-    `sessions` are those of Engine.IO, which outlast the connections of their requests. `times` are those of the first
-    bytes where these are looked at: of a trusted proxy, and where TLS is expected.
+    `sessions` are those of clients that poll, which outlast the connections of their requests. `times` are those of the
+    first bytes where these are looked at: of a trusted proxy, and where TLS is expected.
     """
 
     connections: AddressLimit = field(default_factory=AddressLimit)

@@ -42,17 +42,16 @@ _REDIRECTABLE = re.compile(
 
 
 class PlainHTTPStream(CountedStream):
-    """A connection without TLS, which a client that begins a TLS handshake is told at once."""
-
-    _is_new = True
+    """A new connection without TLS; a client that begins a TLS handshake is told so at once."""
 
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
         size = super().read_from_fd(buf)
-        if self._is_new and size:
-            self._is_new = False
+        if size:
             if bytes(buf[:1]) == TLS_HANDSHAKE:
                 self.socket.send(NO_TLS_HERE)
                 raise ConnectionResetError("TLS on a port without it")
+            # Later reads are spared the look.
+            self.__class__ = CountedStream  # type: ignore[assignment]  # mypy knows no object that changes its class
         return size
 
 

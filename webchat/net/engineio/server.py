@@ -18,7 +18,7 @@ import engineio
 import msgspec
 from engineio import packet
 
-from webchat.net.addresses import TOO_MANY, AddressLimit, Place
+from webchat.net.addresses import TOO_MANY, Place
 from webchat.net.asgi import Receive, Scope, Send, WebSocket, websocket_of
 from webchat.net.engineio.http import JSON, PLAIN, EngineRequest, Headers, Query, RequestError
 from webchat.net.engineio.payload import PacketType, engine_frame, polling_payload
@@ -34,15 +34,11 @@ LAST_FRAMES_TIME = 10.0
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
 
 
-def admit_all(environ: dict[str, Any]) -> Place | None:
-    """A place for every session, none of which counts."""
-    return AddressLimit().take("")
-
-
 class AsyncServer(engineio.AsyncServer):
     """python-engineio's server for ASGI; takes its arguments and four more.
 
-    `admit` gives each new session a place among those of its address; None refuses it.
+    `admit` gives each new session of a polling client a place among those of its address, or None, which refuses it. A
+    WebSocket needs no more than the place that its connection has.
     `max_queue` (bytes) bounds what waits for one long-polling client; a client that tries a WebSocket has
     `upgrade_timeout` seconds to complete that. `timers` replaces the event loop's clock in tests.
     """
@@ -54,7 +50,7 @@ class AsyncServer(engineio.AsyncServer):
         upgrade_timeout: float = 10.0,
         max_queue: int = 1 << 20,
         timers: Timers | None = None,
-        admit: Callable[[dict[str, Any]], Place | None] = admit_all,
+        admit: Callable[[dict[str, Any]], Place | None] | None = None,
         **kwargs: Any,
     ):
         # Replaces the choice of the first framework that happens to be installed.
@@ -119,9 +115,11 @@ class AsyncServer(engineio.AsyncServer):
 
     async def _open(self, request: EngineRequest) -> EngineSession:
         """Return a new session that the application has accepted, its handshake queued. Raises RequestError."""
-        if (place := self.admit(request.environ)) is None:
-            raise RequestError(TOO_MANY, 4, 429)
-        session = EngineSession(self, self.generate_id(), place)
+        session = EngineSession(self, self.generate_id())
+        if self.admit is not None and not request.is_websocket:
+            session.place = self.admit(request.environ)
+            if session.place is None:
+                raise RequestError(TOO_MANY, 4, 429)
         self.sockets[session.sid] = session
         handshake = msgspec.json.encode(self._handshake(session, request))
         session.send_frame(text_frame(PacketType.OPEN.encode() + handshake))
@@ -274,7 +272,8 @@ class AsyncServer(engineio.AsyncServer):
 
     def _forget(self, session: EngineSession) -> None:
         session.closed = True
-        session.place.release()
+        if session.place is not None:
+            session.place.release()
         self.sockets.pop(session.sid, None)
 
     def keep_last_frames(self, sid: str, frames: bytes) -> None:

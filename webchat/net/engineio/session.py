@@ -79,9 +79,9 @@ class EngineSession:
         "connected", "follow", "place", "send_frame", "sid", "transport", "upgrading",
     )
 
-    def __init__(self, server: SessionOwner, sid: str, place: Place):
+    def __init__(self, server: SessionOwner, sid: str):
         self.sid = sid
-        self.place = place
+        self.place: Place | None = None  # among the sessions of its address, if those are counted
         self.connected = False  # the application has accepted it
         self.upgrading = False
         self.closing = False
