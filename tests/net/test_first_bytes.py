@@ -334,6 +334,11 @@ async def test_half_a_request_gets_its_sentence_when_its_time_is_over_and_silenc
     times = Times(handshake_start=NEVER, head_end=0, goodbye=NEVER)
     async with serving(http_server(ssl_options=tls[0]), times=times) as port:
         assert b"400" in await all_from(port, b"GET / HTTP/1.1\r\n")
+    async with serving(http_server(ssl_options=tls[0])) as port:
+        reader, writer = await connect(port, b"GET / HTTP/1.1\r\n")
+        writer.write_eof()
+        assert b"400" in await reader.read()
+        writer.close()
     async with serving(http_server(ssl_options=tls[0]), times=Times(handshake_start=0, head_end=0)) as port:
         assert await all_from(port) == b""
 
@@ -368,6 +373,19 @@ async def test_an_address_with_too_many_connections_is_told_so_and_others_get_in
         assert b"127.0.0.1 " in await mine[-1][0].readuntil(b"127.0.0.1 ")
         for _, writer in [*mine, *others]:
             writer.close()
+
+
+@scenario
+async def test_the_last_words_arrive_even_if_the_peer_goes_on_sending():
+    async with serving(Mirror(), connections=limit_of(1)) as port:
+        first = await connect(port)
+        await first[0].readline()
+        reader, writer = await connect(port, b"x" * 100_000)
+        assert await reader.readline() == f"{TOO_MANY}\n".encode()
+        writer.write(b"x" * 100_000)
+        await writer.drain()
+        for _, each in (first, (reader, writer)):
+            each.close()
 
 
 @scenario
@@ -467,6 +485,18 @@ class Failing(PatientAccept, TCPServer):
     async def fail(self, stream):
         await stream.read_bytes(1)
         raise RuntimeError("a bug")
+
+
+@scenario
+async def test_a_connection_that_is_lost_before_it_becomes_a_stream_is_forgotten():
+    def lost(connection, **options):
+        raise OSError
+
+    server = Mirror()
+    server.stream = lost
+    async with serving(server, connections=limit_of(9)) as port:
+        with suppress(ConnectionResetError):
+            assert await all_from(port, b"x") == b""
 
 
 @pytest.mark.parametrize("at_once", [True, False])

@@ -9,6 +9,7 @@ import pytest
 
 from tests.net.fake_timers import FakeTimers
 from tests.net.realtime import FAST, EngineTest, online
+from webchat.net.addresses import TOO_MANY, AddressLimit
 from webchat.net.engineio import AsyncServer
 from webchat.net.engineio.server import LAST_FRAMES_TIME
 from webchat.net.engineio.session import RETURN_TIME
@@ -315,6 +316,52 @@ class LimitsTest(EngineTest):
             await self.server.send(sid, "x" * 999)
         await self.until(lambda: not self.sockets)
         self.assertEqual(self.reasons, ["transport error"])
+
+
+class AdmissionTest(EngineTest):
+    """The places of an address, of which there are two."""
+
+    def make_server(self, **options):
+        self.limit = AddressLimit(2, exempt=lambda address: False)
+        return super().make_server(**FAST, admit=lambda environ: self.limit.take(environ["REMOTE_ADDR"]))
+
+    @online
+    async def test_a_session_too_many_is_refused_until_another_has_ended(self):
+        sid, _ = await self.open_polling(), await self.open_polling()
+        status, body = await self.get()
+        self.assertEqual((status, json.loads(body)), (429, {"code": 4, "message": TOO_MANY}))
+        self.assertEqual(len(self.sockets), 2)
+        await self.post(sid, "1")
+        await self.open_polling()
+
+    @online
+    async def test_a_session_on_a_websocket_needs_no_place_besides_its_connections(self):
+        for _ in range(3):
+            await self.open_websocket()
+        self.assertEqual(len(self.limit), 0)
+
+    @online
+    async def test_an_upgraded_session_keeps_its_place_until_it_ends(self):
+        client = await self.websocket(sid := await self.open_polling())
+        await client.send_str("2probe")
+        self.assertEqual(await client.receive_str(), "3probe")
+        await client.send_str("5")
+        await self.until(lambda: self.sockets[sid].upgraded)
+        self.assertEqual(len(self.limit), 1)
+        await client.close()
+        await self.until(lambda: len(self.limit) == 0)
+
+    @online
+    async def test_a_session_that_the_application_refuses_leaves_no_place(self):
+        self.server.on("connect", lambda sid, environ: False)
+        self.assertEqual((await self.get())[0], 401)
+        self.assertEqual(len(self.limit), 0)
+
+    @online
+    async def test_a_session_that_times_out_leaves_no_place(self):
+        await self.open_polling()
+        await self.until(lambda: not self.sockets)
+        self.assertEqual(len(self.limit), 0)
 
 
 class TestConstructor:
