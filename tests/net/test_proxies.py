@@ -73,6 +73,13 @@ def test_the_client_of_a_request_is_found_through_all_its_forwarding_headers():
     assert PROXIES.client(request(None)) == ""
 
 
+def test_the_client_of_a_request_is_found_in_its_environment_too():
+    assert PROXIES.of_environ({"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "1.2.3.4,203.0.113.7"}
+                              ) == "203.0.113.7"
+    assert PROXIES.of_environ({"REMOTE_ADDR": "203.0.113.9", "HTTP_X_FORWARDED_FOR": "1.2.3.4"}) == "203.0.113.9"
+    assert PROXIES.of_environ({"REMOTE_ADDR": "10.0.0.1"}) == "10.0.0.1"
+
+
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
 def test_a_request_straight_from_this_machine_is_local(peer):
     assert Proxies().is_local(request(peer))

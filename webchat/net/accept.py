@@ -192,8 +192,10 @@ class PatientAccept(TCPServer):
             else:
                 words = await self.answer_without_tls(connection)
             await say_goodbye(connection, words, times)
-        except (OSError, ProtocolViolation) as error:
-            log.info("A connection from %s is closed: %s", address[0], error)
+        except ProtocolViolation as violation:
+            log.info("A connection from %s is closed: %s", address[0], violation)
+        except OSError:
+            pass  # the peer is gone, as port scanners and health checks are: nothing to tell
         return None
 
     def _looked_at(self, connection: socket.socket, place: Place, looking: asyncio.Task[Any]) -> None:
