@@ -63,6 +63,8 @@ class HTTPServer(PatientAccept, httpserver.HTTPServer):
     `webchat.net.proxies` finds the clients behind proxies.
     """
 
+    stream = PlainHTTPStream
+
     def initialize(self, *args: Any, hosts: Hosts | None = None, refusal_headers: Mapping[str, str] | None = None,
                    **options: Any) -> None:
         """Adds the limits. Tornado's servers are set up here, not in `__init__`."""
@@ -76,8 +78,6 @@ class HTTPServer(PatientAccept, httpserver.HTTPServer):
         connection = PersistentConnection(stream, self.conn_params, context, self._rules)
         self._connections.add(connection)
         connection.start_serving(self)
-
-    stream = PlainHTTPStream
 
     def refusal(self, sentence: str) -> bytes:
         return plain_answer(sentence)
