@@ -19,6 +19,7 @@ import uvloop
 
 from benchmarks.load import Fleet, SocketIO
 from benchmarks.processes import Process, free_port
+from webchat.backplane.address import parse
 from webchat.backplane.contract import Backplane
 from webchat.backplane.local import LocalBackplane
 from webchat.backplane.redis import RedisBackplane
@@ -191,7 +192,7 @@ async def measure_backplane(url: str) -> None:
     speaker = await alone.login("ada", Receiver())
     print(f"\n{'a message, one listener':42} {'µs':>8}")
     print(f"{'local backplane: to say it':42} {await sending_cost(alone, speaker):8.1f}")
-    one, receiver = BenchmarkNode(RedisBackplane(url)), Receiver()
+    one, receiver = BenchmarkNode(RedisBackplane(parse(url))), Receiver()
     await one.backplane.start()
     speaker = await one.login("ada", receiver)
     print(f"{'redis, no other node: to say it':42} {await sending_cost(one, speaker):8.1f}")
@@ -239,7 +240,7 @@ async def round_trip(node: BenchmarkNode, speaker: Session, receiver: Receiver, 
 
 async def measure_private_messages(url: str) -> None:
     """Print the CPU of a node that receives nothing of what two others say to each other."""
-    one = BenchmarkNode(RedisBackplane(url))
+    one = BenchmarkNode(RedisBackplane(parse(url)))
     with started(responding_node(url)) as (third, _), started(responding_node(url)) as (second, name):
         await one.backplane.start()
         speaker = await one.login("eve", Receiver())
@@ -259,7 +260,7 @@ async def measure_private_messages(url: str) -> None:
 
 async def respond(url: str) -> None:
     """Run a node with one person, who answers each `ping`."""
-    node = BenchmarkNode(RedisBackplane(url))
+    node = BenchmarkNode(RedisBackplane(parse(url)))
     await node.backplane.start()
     name, responder = f"responder {os.getpid()}", Responder(node)
     responder.session = await node.login(name, responder)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from webchat.backplane.address import parse
 from webchat.config import SETTINGS, Config, ConfigError, is_loopback, load, mistyped_variables
 
 
@@ -192,6 +193,21 @@ class TestRefusals:
     def test_an_allowed_host_that_is_more_than_a_name(self, host):
         assert refusal({"allow_host": (host,)}).startswith("--allow-host must be a host name such as chat.example")
 
+    def test_a_redis_url_with_an_unknown_option_wherever_it_is_set(self, toml):
+        url, sentence = "redis://:s3cret@h?foo=s3cret", "has the option 'foo', which is none of db, ssl_ca_certs, "
+        assert refusal({"redis": url}).startswith(f"--redis {sentence}")
+        assert refusal(environ={"WEBCHAT_REDIS": url}).startswith(f"WEBCHAT_REDIS {sentence}")
+        file = toml(f'redis = "{url}"')
+        assert refusal(file=file).startswith(f"redis in {file} {sentence}")
+
+    @pytest.mark.parametrize(("setting", "raw"), [
+        ("redis", "redis://:p@ss/w:rd#1%@h"), ("redis", "s3cret@h"), ("redis", 12345), ("redis-key", 12345),
+        ("redis-key", ["s3cret"]), ("metrics-token", 12345),
+    ])
+    def test_a_secret_is_not_repeated(self, toml, setting, raw):
+        said = refusal(file=toml(f"{setting} = {raw!r}"))
+        assert not any(part in said for part in ("p@", "w:rd", "#1", "s3cret", "12345"))
+
     @pytest.mark.parametrize("origin", ["chat.example", "ftp://x", "https://x/y", "https://me@x", "http://x:y", "null"])
     def test_an_allowed_origin_that_no_browser_sends(self, origin):
         assert refusal({"allow_origin": (origin,)}).startswith("--allow-origin must be an origin such as")
@@ -239,8 +255,8 @@ class TestValues:
         assert config.trusted_proxy == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
 
     def test_secrets_are_not_in_the_repr(self):
-        config = Config(metrics_token="t0ken", redis="redis://:pass@h", redis_key="k3y")
-        assert not any(secret in repr(config) for secret in ("t0ken", "pass", "k3y"))
+        config = Config(metrics_token="t0ken", redis=parse("redis://user:pass@h"), redis_key="k3y")
+        assert not any(secret in repr(config) for secret in ("t0ken", "user", "pass", "k3y"))
 
 
 class TestDemoAccounts:
@@ -287,3 +303,20 @@ class TestPasswordsInPlainText:
     ])
     def test_are_no_matter_on_this_machine_or_where_every_door_is_encrypted(self, settings):
         assert Config(accounts=Path(__file__), **settings).notices == ()
+
+
+class TestRedisNotices:
+    @pytest.mark.parametrize("url", ["redis://127.0.0.1", "redis://[::1]:1", "redis://localhost", "unix:///s"])
+    def test_a_redis_of_this_machine_needs_no_notice(self, url):
+        assert Config(redis=parse(url)).notices == ()
+
+    def test_a_redis_on_another_host_without_a_key_is_warned_of(self):
+        (notice,) = Config(redis=parse("rediss://:s3cret@redis.example")).notices
+        assert "redis.example" in notice and "WEBCHAT_REDIS_KEY" in notice and "s3cret" not in notice
+
+    def test_a_connection_to_another_host_without_tls_is_warned_of(self):
+        (notice,) = Config(redis=parse("redis://:s3cret@10.0.0.9"), redis_key="key").notices
+        assert "10.0.0.9" in notice and "rediss://" in notice and "s3cret" not in notice
+
+    def test_a_key_and_tls_leave_nothing_to_say(self):
+        assert Config(redis=parse("rediss://h"), redis_key="key").notices == ()

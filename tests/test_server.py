@@ -257,7 +257,7 @@ def test_a_certificate_that_cannot_be_used_is_one_sentence(tmp_path):
 
 
 def test_a_redis_url_that_cannot_be_used_is_one_sentence():
-    assert refusal("--redis", "redis://host:port").startswith("--redis is not a URL that can be used: ")
+    assert refusal("--redis", "redis://:s3cret@h?foo=1").startswith("--redis has the option 'foo', which is none of ")
 
 
 def test_an_address_of_another_machine_is_one_sentence():

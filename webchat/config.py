@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from webchat import toml
+from webchat.backplane import address
+from webchat.backplane.address import BadRedisAddress, RedisAddress
 from webchat.toml import TomlError
 
 
@@ -111,7 +113,7 @@ NUMBER = Kind("a number", "N", _number)
 SWITCH = Kind("true or false", "", _switch)
 STRING = Kind("text", "TEXT", _text)
 HOST = Kind("an address or a host name, without a port", "HOST", _own_host)
-URL = Kind("a URL", "URL", _text)
+REDIS_URL = Kind("the URL of a Redis", "URL", address.parse)
 FILE = Kind("a file's path", "FILE", _path)
 ORIGINS = Kind("an origin such as https://chat.example", "ORIGIN", lambda raw: tuple(map(_origin, _words(raw))))
 HOSTS = Kind("a host name such as chat.example", "HOST", lambda raw: tuple(map(_host, _words(raw))))
@@ -159,7 +161,8 @@ class Config:
     tls_key: Path | None = _setting(None, FILE, "The certificate's private key (PEM).")
     metrics_token: str | None = _setting(
         None, STRING, "Bearer token for /metrics; without one, only this machine may read it.", secret=True)
-    redis: str | None = _setting(None, URL, "Join several servers into one chat through this Redis.", secret=True)
+    redis: RedisAddress | None = _setting(
+        None, REDIS_URL, "Join several servers into one chat through this Redis.", secret=True)
     redis_key: str | None = _setting(None, STRING, "Key that signs the messages between servers.", secret=True)
     workers: int = _setting(1, INTEGER, "Processes that share the ports; more than one needs --redis.",
                             at_least=1, at_most=256)
@@ -252,6 +255,8 @@ def _parse(setting: Field[Any], where: str, raw: Any) -> Any:
     kind = setting.metadata["kind"]
     try:
         return kind.parse(raw)
+    except BadRedisAddress as error:
+        raise ConfigError(f"{where} {error}.") from None
     except (ValueError, KeyError, TypeError):
         shown = ", ".join(map(str, raw)) if isinstance(raw, list | tuple) else raw
         given = f", not {shown!r}" if setting.repr else ""  # a secret is never shown
@@ -294,8 +299,6 @@ def _problems(config: Config) -> Iterator[str]:
             yield f"Each door needs a port of its own: {where(other)} and {where(setting)} are both {port}."
     if (config.tls_cert is None) != (config.tls_key is None):
         yield f"HTTPS needs both {where('tls_cert')} and {where('tls_key')}."
-    if config.redis is not None and not config.redis.startswith(("redis://", "rediss://", "unix://")):
-        yield f"{where('redis')} must be a URL that begins with redis://, rediss:// or unix://."
     if config.workers > 1 and config.redis is None:
         yield f"{where('workers')}: {config.workers} processes need --redis URL, which makes them one chat."
     if config.workers > 1 and config.port == 0:
@@ -315,6 +318,13 @@ def _notices(config: Config) -> Iterator[str]:
     remedies = [remedy for is_plain, remedy in doors if is_plain]
     if remedies and not is_loopback(config.host) and (config.accounts or config.has_demo_accounts):
         yield f"Passwords cross the network unencrypted, so others can read them: {', '.join(remedies)}."
+    redis_host = config.redis.host if config.redis else None
+    if redis_host and not is_loopback(redis_host) and config.redis_key is None:
+        yield (f"Other machines may reach the Redis on {redis_host}, and there is no --redis-key: whoever can publish "
+               f"there can speak in anybody's name. Set {variable('redis_key')} on all servers.")
+    if redis_host and not is_loopback(redis_host) and config.redis and config.redis.tls is None:
+        yield (f"The connection to the Redis on {redis_host} is not encrypted: its password, what people say, and the "
+               "tokens that prove who they are can be read on the way. rediss:// encrypts it.")
 
 
 def _out_of_limits(where: str, value: Any, limits: Mapping[str, Any]) -> Iterator[str]:

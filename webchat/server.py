@@ -135,11 +135,7 @@ def _backplane(config: Config) -> Backplane:
     if config.redis is None:
         return LocalBackplane()
     from webchat.backplane import redis  # loaded only where it is used
-    try:
-        return redis.RedisBackplane(config.redis, key=config.redis_key)
-    except ValueError as error:
-        where, reason = config.where("redis"), str(error).rstrip(".")
-        raise CannotStart(f"{where} is not a URL that can be used: {reason}.") from error
+    return redis.RedisBackplane(config.redis, key=config.redis_key)
 
 
 def _print(doors: Sequence[str]) -> None:

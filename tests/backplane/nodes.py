@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.chat.fakes import Outlet, as_it_is, immediately
+from webchat.backplane.address import parse
 from webchat.backplane.redis import RedisBackplane
 from webchat.backplane.timing import Timing
 from webchat.chat.accounts import demo_accounts
@@ -54,7 +55,7 @@ class Node:
     """A hub, its backplane, and people connected to it. `skew` is how many seconds its wall clock is off."""
 
     def __init__(self, url: str, key: str = "secret", timing: Timing = STEADY, skew: float = 0):
-        self.backplane = RedisBackplane(url, key, timing=timing)
+        self.backplane = RedisBackplane(parse(url), key, timing=timing)
         self.hub = Hub(demo_accounts(run=immediately), self.backplane, asyncio.get_running_loop(),
                        ids=IdGenerator(clock=lambda: time.time() + skew))
         self.backplane.attach(self.hub)

@@ -8,6 +8,7 @@ from tests.backplane.nodes import STEADY, on_loop, until
 from tests.backplane.redis_server import needs_redis
 from tests.chat.fakes import Clock, immediately
 from webchat.backplane import local
+from webchat.backplane.address import parse
 from webchat.backplane.redis import RedisBackplane
 from webchat.chat import names
 from webchat.chat.accounts import demo_accounts
@@ -29,7 +30,7 @@ def backplane(request):
         if request.param == "local":
             made = local.LocalBackplane()
         else:
-            made = RedisBackplane(request.getfixturevalue("redis").url, timing=STEADY)
+            made = RedisBackplane(parse(request.getfixturevalue("redis").url), timing=STEADY)
         made.attach(Hub(demo_accounts(run=immediately), made, Clock()))
         await made.start()
         try:

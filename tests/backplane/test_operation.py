@@ -107,3 +107,10 @@ async def test_health_counts_the_nodes(redis):
         async with Node(redis.url) as two:
             await until(lambda: one.backplane.health()["nodes"] == two.backplane.health()["nodes"] == 2)
         await until(lambda: one.backplane.health()["nodes"] == 1)
+
+
+@on_loop
+async def test_a_password_with_any_characters_logs_in(redis):
+    redis.call("ACL", "SETUSER", "webchat", "on", ">p@ss/w:rd#1%", "~*", "&*", "+@all")
+    async with Node(f"unix://webchat:p@ss%2Fw:rd%231%25@{redis.socket}") as node:
+        assert node.is_well

@@ -6,6 +6,7 @@ import pytest
 
 from tests.backplane.nodes import STEADY, on_loop
 from tests.chat.fakes import Chat
+from webchat.backplane.address import parse
 from webchat.backplane.redis import RedisBackplane
 from webchat.backplane.redis_client import RedisClient
 from webchat.backplane.redis_node import RedisNode
@@ -21,7 +22,7 @@ async def test_a_message_to_a_room_is_saved_before_it_is_published():
     """A person who joins in between receives it from the history or as a message, maybe both, but never neither."""
     chat = Chat()
     chat.do(chat.login("Alex", "password"), Join(ROOM))
-    client = RedisClient("unix:///nowhere", "the-name", STEADY, Counter())
+    client = RedisClient(parse("unix:///nowhere"), "the-name", STEADY, Counter())
     client.is_connected = True
     node = RedisNode(chat.hub, client, NodeCodec("f" * 16), STEADY, Counter())
     for n in range(3):
@@ -32,4 +33,4 @@ async def test_a_message_to_a_room_is_saved_before_it_is_published():
 
 def test_a_backplane_without_a_hub_says_what_is_missing():
     with pytest.raises(RuntimeError, match="attach"):
-        RedisBackplane("redis://host").health()
+        RedisBackplane(parse("redis://host")).health()

@@ -9,6 +9,7 @@ import secrets
 from collections import Counter
 from typing import Any
 
+from webchat.backplane.address import RedisAddress
 from webchat.backplane.contract import Backplane
 from webchat.backplane.hub import BackplaneHub
 from webchat.backplane.redis_client import RedisClient
@@ -28,16 +29,14 @@ class RedisBackplane(Backplane):
     `key` is the secret with which nodes sign what they send each other. `node` is this process' id. `counts` since the
     start: items `published`, `received` and `dropped` (not sent, because Redis was unreachable or too slow), frames
     that were `junk` (not signed by a node of this chat), `reconnects`, and commands that Redis `refused`.
-
-    Raises ValueError if the URL is not one of Redis.
     """
 
-    def __init__(self, url: str, key: str | None = None, *, timing: Timing | None = None):
+    def __init__(self, address: RedisAddress, key: str | None = None, *, timing: Timing | None = None):
         self.node = secrets.token_hex(8)
         self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
         self._timing = timing or Timing()
         self._codec = NodeCodec(self.node, key or "")
-        self._client = RedisClient(url, f"webchat-{self.node}", self._timing, self.counts)
+        self._client = RedisClient(address, f"webchat-{self.node}", self._timing, self.counts)
         self._redis_node: RedisNode | None = None
 
     def attach(self, hub: BackplaneHub) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
-from redis.asyncio import ConnectionPool
+from redis.asyncio import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
+from webchat.backplane.address import RedisAddress
 from webchat.backplane.timing import Timing
 
 log = logging.getLogger(__name__)
@@ -52,19 +53,18 @@ class RedisClient:
     `name` is what `CLIENT LIST` shows for both. `counts` gets `reconnects`, and the commands that Redis `refused`.
     `send`, `subscribe` and `unsubscribe` neither block nor raise. `attempted` is set when the first attempt to connect
     has failed or the first connection is lost. `sleep` waits the given number of seconds between two attempts.
-
-    Raises ValueError if the URL is not one of Redis.
     """
 
-    def __init__(self, url: str, name: str, timing: Timing, counts: Counter[str], *,
+    def __init__(self, address: RedisAddress, name: str, timing: Timing, counts: Counter[str], *,
                  sleep: Callable[[float], Awaitable[None]] = asyncio.sleep):
         self.is_connected = False
         self.last_error = "not connected yet"
         self.attempted = asyncio.Event()
         # Reads and writes are timed here: redis-py's `wait_for` sometimes loses a cancellation on Python 3.11. Setting
         # the client name makes connecting wait for a reply: a Redis that only accepts connections is unreachable.
-        self._pool = ConnectionPool.from_url(url, protocol=2, client_name=name, driver_info=None, socket_timeout=None,
-                                             socket_connect_timeout=timing.reply_timeout)
+        self._pool = ConnectionPool(**_arguments(address), protocol=2, client_name=name, driver_info=None,
+                                    socket_timeout=None, socket_connect_timeout=timing.reply_timeout)
+        self.database = address.database
         self._timing = timing
         self._counts = counts
         self._sleep = sleep
@@ -75,11 +75,6 @@ class RedisClient:
         self._subscription_queue: deque[RedisCommand] = deque()
         self._connected_before = False
         self._last_log = -math.inf
-
-    @property
-    def database(self) -> int:
-        """The number of the database in the URL."""
-        return int(self._pool.connection_kwargs.get("db") or 0)
 
     # Commands and subscriptions.
 
@@ -258,6 +253,15 @@ class RedisClient:
                 confirmation = self._confirmations.get(channel.decode())
                 if confirmation and not confirmation.done():
                     confirmation.set_result(None)
+
+
+def _arguments(address: RedisAddress) -> dict[str, Any]:
+    """The arguments of redis-py for a connection to this address."""
+    login = {"db": address.database, "username": address.username, "password": address.password}
+    if address.path is not None:
+        return login | {"connection_class": UnixDomainSocketConnection, "path": address.path}
+    kind = Connection if address.tls is None else SSLConnection
+    return login | {"connection_class": kind, "host": address.host, "port": address.port} | dict(address.tls or {})
 
 
 def _take(queue: deque[T]) -> list[T]:
