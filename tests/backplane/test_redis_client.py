@@ -90,6 +90,14 @@ class TestCommands:
             assert ["NONSENSE" in record.getMessage() for record in caplog.records] == [True]
 
     @on_loop
+    async def test_what_a_refused_command_contained_is_not_in_the_log(self, redis, caplog):
+        async with running(redis.url) as (client, _, _):
+            client.send("NONSENSE", "what ada said")
+            with pytest.raises(ResponseError, match="what ada said"):
+                await client.execute("NONSENSE", "what ada said")
+            assert "NONSENSE" in caplog.text and "ada" not in caplog.text
+
+    @on_loop
     async def test_a_caller_that_stops_waiting_harms_nobody(self, redis):
         async with running(redis.url) as (client, handler, _):
             for command in ("PING", "NONSENSE"):
@@ -219,6 +227,42 @@ class TestConnection:
             assert record.exc_info[0] is KeyError
 
     @on_loop
+    async def test_a_message_that_cannot_be_processed_is_logged_and_the_next_ones_are(self, redis, caplog):
+        class Faulty(Handler):
+            def received(self, channel, data):
+                if data == b"bad":
+                    raise KeyError("a bug")
+                super().received(channel, data)
+
+        async with running(redis.url, handler=Faulty()) as (client, handler, _):
+            await client.subscribe("channel")
+            for text in ("bad", "bad", "good"):
+                client.send("SPUBLISH", "channel", text)
+            await until(lambda: handler.received_messages == [("channel", b"good")])
+            assert (handler.losses, len(caplog.records)) == (0, 1)
+
+    @pytest.mark.parametrize("answer", [
+        b"-ERR unknown command 'AUTH', with args beginning with: 'webchat' 's3cret' \r\n", b"500 AUTH s3cret?\r\n",
+        b"-ERR \x1b[2J\r\n",
+    ])
+    @on_loop
+    async def test_the_reason_for_an_outage_repeats_no_password_and_no_control_character(self, tmp_path, answer):
+        async def answer_and_close(_, writer):
+            writer.write(answer)
+            await writer.drain()
+            writer.close()
+
+        path = tmp_path / "other.sock"
+        server = await asyncio.start_unix_server(answer_and_close, path)
+        client = RedisClient(parse(f"unix://webchat:s3cret@{path}"), "the-name", STEADY, Counter())
+        task = asyncio.create_task(client.run(Handler()))
+        await client.attempted.wait()
+        assert client.last_error.isprintable() and "s3cret" not in client.last_error
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        server.close()
+
+    @on_loop
     async def test_the_delay_between_attempts_doubles_up_to_a_limit_and_starts_anew_after_a_success(self, redis):
         delays = []
 
@@ -280,3 +324,8 @@ class TestLog:
         written = [client.log_rarely(logging.WARNING, "%s", text) for text in ("one", "two")]
         assert written == [text in lines for text in ("one", "two")]
         assert [record.getMessage() for record in caplog.records] == lines
+
+    @on_loop
+    async def test_lines_of_different_texts_do_not_displace_each_other(self, caplog):
+        client = RedisClient(parse("unix:///nowhere"), "the-name", Timing(log_interval=3600), Counter())
+        assert [client.log_rarely(logging.WARNING, text) for text in ("one", "two", "one")] == [True, True, False]

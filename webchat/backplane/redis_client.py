@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 import random
+import re
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from redis.asyncio import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import InvalidResponse, ReadOnlyError, RedisError, ResponseError
 
 from webchat.backplane.address import RedisAddress
 from webchat.backplane.timing import Timing
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 RedisCommand = tuple[Any, ...]
 """A command and its arguments, as Redis takes them: bytes, text or numbers."""
+
+NOT_PRINTABLE = re.compile("[^ -~]")
 
 MAX_PIPELINE = 500
 """Commands in one round trip."""
@@ -74,7 +77,7 @@ class RedisClient:
         self._confirmations: dict[str, asyncio.Future[None]] = {}
         self._subscription_queue: deque[RedisCommand] = deque()
         self._connected_before = False
-        self._last_log = -math.inf
+        self._last_log: dict[str, float] = {}
 
     # Commands and subscriptions.
 
@@ -127,13 +130,16 @@ class RedisClient:
             self._subscription_queue.append(("SUNSUBSCRIBE", channel))
             self._has_work.set()
 
-    def log_rarely(self, level: int, text: str, *args: Any) -> bool:
-        """Write a line to the log, unless the last one was less than `log_interval` ago; returns whether it did."""
+    def log_rarely(self, level: int, text: str, *args: Any, exc_info: bool = False) -> bool:
+        """Write a line to the log, unless the last one of this text was less than `log_interval` ago.
+
+        The text is the one before the arguments are filled in. Returns whether the line was written.
+        """
         now = asyncio.get_running_loop().time()
-        if now - self._last_log < self._timing.log_interval:
+        if now - self._last_log.get(text, -math.inf) < self._timing.log_interval:
             return False
-        self._last_log = now
-        log.log(level, text, *args)
+        self._last_log[text] = now
+        log.log(level, text, *args, exc_info=exc_info)
         return True
 
     # The connections.
@@ -147,9 +153,9 @@ class RedisClient:
             try:
                 await self._use_connections(handler)
             except Exception as error:
-                reason = str(error) or "no reply in time"
+                reason = describe(error)
                 if not isinstance(error, RedisError | OSError | TimeoutError | Unreachable):
-                    log.exception("Reconnecting to Redis after an unexpected error.")
+                    self.log_rarely(logging.ERROR, "Reconnecting to Redis after an unexpected error.", exc_info=True)
                 if self.is_connected:
                     delay = first
             finally:
@@ -237,7 +243,7 @@ class RedisClient:
         except ResponseError as error:
             self._counts["refused"] += 1
             if reply is None:
-                self.log_rarely(logging.WARNING, "Redis refused a command: %s", error)
+                self.log_rarely(logging.WARNING, "Redis refused a command: %s.", describe(error))
             elif not reply.done():
                 reply.set_exception(error)
             return
@@ -248,11 +254,18 @@ class RedisClient:
         while True:
             kind, channel, payload = await subscriptions.read_response(timeout=math.inf)
             if kind == b"smessage":
-                handler.received(channel.decode("utf-8", "replace"), payload)
+                self._receive(handler, channel.decode("utf-8", "replace"), payload)
             elif kind == b"ssubscribe":
-                confirmation = self._confirmations.get(channel.decode())
+                confirmation = self._confirmations.get(channel.decode("utf-8", "replace"))
                 if confirmation and not confirmation.done():
                     confirmation.set_result(None)
+
+    def _receive(self, handler: ConnectionHandler, channel: str, data: bytes) -> None:
+        """Pass a message to the handler; a bug there costs this message, and not the connection."""
+        try:
+            handler.received(channel, data)
+        except Exception:
+            self.log_rarely(logging.ERROR, "A message on a channel could not be processed.", exc_info=True)
 
 
 def _arguments(address: RedisAddress) -> dict[str, Any]:
@@ -262,6 +275,16 @@ def _arguments(address: RedisAddress) -> dict[str, Any]:
         return login | {"connection_class": UnixDomainSocketConnection, "path": address.path}
     kind = Connection if address.tls is None else SSLConnection
     return login | {"connection_class": kind, "host": address.host, "port": address.port} | dict(address.tls or {})
+
+
+def describe(error: Exception) -> str:
+    """Say what went wrong, for the log, without what Redis repeats of a command.
+
+    Redis repeats the arguments of a command that it does not know: a password, or what somebody has said.
+    """
+    if isinstance(error, InvalidResponse) or isinstance(error.__cause__, InvalidResponse):
+        return "what answers is no Redis"
+    return NOT_PRINTABLE.sub("?", str(error).partition(", with args")[0].rstrip(".")) or "no reply in time"
 
 
 def _take(queue: deque[T]) -> list[T]:

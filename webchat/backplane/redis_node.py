@@ -113,8 +113,7 @@ class RedisNode:
         state = {"status": "ok", "backplane": "redis", "nodes": 1 + len(self._nodes)}
         if self._ready.is_set():
             return state
-        reason = f"Redis is unreachable ({self._client.last_error}); new names are refused."
-        return state | {"status": "degraded", "reason": reason}
+        return state | {"status": "degraded"}  # why is in the log: strangers may read this
 
     def _send(self, item: NodeItem, channel: str) -> None:
         """Send an item to the nodes that have listeners on a channel of the hub."""
@@ -181,7 +180,7 @@ class RedisNode:
             try:
                 self._receive(frame.node, item)
             except Exception:
-                log.exception("An item from another node could not be processed.")
+                self._client.log_rarely(logging.ERROR, "An item from a node could not be processed.", exc_info=True)
 
     def disconnected(self) -> None:
         """Drop what is queued, and refuse new names until the connection is back."""
