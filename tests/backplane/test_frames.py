@@ -1,6 +1,7 @@
 """Frames that no node of this chat sent, or that were recorded and sent again: they do nothing and are counted."""
 
 import asyncio
+import hmac
 import random
 
 import pytest
@@ -8,8 +9,18 @@ import pytest
 from tests.backplane.nodes import QUIET, RECONNECTING, Node, on_loop, texts, until
 from tests.backplane.redis_server import needs_redis
 from webchat.chat.errors import NameTaken
-from webchat.chat.events import ChatMessage, Join
-from webchat.codecs.node import NodeCodec, NodeMessage
+from webchat.chat.events import ChatMessage, Join, Typing
+from webchat.codecs.node import (
+    MAC_SIZE,
+    HeldName,
+    NodeCodec,
+    NodeLeft,
+    NodeMessage,
+    NodePresence,
+    NodeState,
+    NodeTyping,
+    Occupants,
+)
 
 pytestmark = needs_redis
 
@@ -19,17 +30,32 @@ ROOM = "Taskmaster"
 def signed(key: str, text: str = "forged") -> bytes:
     """A frame with a message, signed with a key, for the channel of everyone."""
     (frame,) = NodeCodec("f" * 16, key).encode("webchat:all", [
-        NodeMessage("everyone", ChatMessage("f" * 24, 0, "admin", True, text))])
+        NodeMessage("everyone", ChatMessage("0" * 24, 0, "admin*", True, text))])
     return frame
 
 
-async def publish(redis, frame: bytes, channel: str = "webchat:all") -> None:
-    _, writer = await asyncio.open_unix_connection(redis.socket)
-    writer.write(b"*3\r\n$8\r\nSPUBLISH\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
-        len(channel), channel.encode(), len(frame), frame))
-    await writer.drain()
+def said(text: str = "sound", from_user: str = "Sue*", room: str | None = None, number: int = 0) -> NodeMessage:
+    """A message of an account to everyone, or to a room."""
+    message = ChatMessage(f"{number:024x}", 0, from_user, True, text, room)
+    return NodeMessage(f"room:{room}" if room else "everyone", message)
+
+
+def mac(place: str, body: bytes) -> bytes:
+    """The signature of a body without a key."""
+    return hmac.digest(b"", b"\x01%d:%b%b" % (len(place), place.encode(), body), "sha256")[:MAC_SIZE]
+
+
+async def command(redis, *parts: bytes) -> None:
+    """Send a command of any bytes to Redis, past the nodes, and wait for the reply."""
+    reader, writer = await asyncio.open_unix_connection(redis.socket)
+    writer.write(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts))
+    assert not (await reader.readline()).startswith(b"-")
     writer.close()
     await writer.wait_closed()
+
+
+async def publish(redis, frame: bytes, channel: str = "webchat:all") -> None:
+    await command(redis, b"SPUBLISH", channel.encode(), frame)
 
 
 @on_loop
@@ -67,7 +93,7 @@ async def test_an_item_that_cannot_be_processed_is_logged_and_the_next_ones_are(
         assert record.exc_info[0] is TypeError
         del ada.outlet.send
         (frame,) = NodeCodec("e" * 16, "secret").encode("webchat:all", [
-            NodeMessage("everyone", ChatMessage("e" * 24, 0, "admin", True, "next"))])
+            NodeMessage("everyone", ChatMessage("1" * 24, 0, "admin*", True, "next"))])
         await publish(redis, frame)
         await until(lambda: texts(ada) == ["next"])
         assert node.is_well
@@ -108,3 +134,71 @@ async def test_junk_in_a_rooms_history_is_left_out_and_counted(redis):
         joined = await two.do(await two.login("Sue", "password"), Join(ROOM))
         assert [message.text for message in joined.history] == ["true"]
         assert two.counts["junk"] == 1
+
+
+@pytest.mark.parametrize("key", ["", "secret"])
+@on_loop
+async def test_what_no_client_could_say_is_dropped_and_the_rest_of_the_frame_is_processed(redis, key):
+    """Signed or not: a signature says who wrote a frame, not that it is sound."""
+    async with Node(redis.url, key, timing=QUIET) as node:
+        ada, alex = await node.login("ada"), await node.login("Alex", "password")
+        await node.do(alex, Join(ROOM))
+        there, everyone = NodeCodec("f" * 16, key), "webchat:all"
+        (first,) = there.encode(everyone, [NodeState(0, 0, 1, ())])
+        await publish(redis, first)
+        junk = [said("\x1b[2J"), said("forged", "admin*\x1b[2J"), said(" "), said("x", "server*"),
+                NodeTyping("everyone", Typing("\x1b[2J")), said("\x07", room=ROOM)]
+        left_out = [NodePresence(1, (HeldName("\x1b[2J", "\x1b[2j", False), HeldName("Sue", "sue", True)), ()),
+                    Occupants(ROOM, ("\x1b[2J*", "Sue*"), ())]
+        (frame,) = there.encode(everyone, [*junk, *left_out, said(number=1), said(room=ROOM, number=2)])
+        await publish(redis, frame)
+        await until(lambda: texts(alex) == ["sound", "sound"])
+        assert (texts(ada), node.users()) == (["sound"], {"ada", "Alex*", "Sue*"})
+        assert set(node.hub.rooms[ROOM].members()) == {"Alex*", "Sue*"}
+        assert node.counts["junk"] == len(junk) + len(left_out)
+        seen = repr([*ada.outlet.frames, *alex.outlet.frames, node.hub.rooms[ROOM].history])
+        assert "\\x1b" not in seen and "forged" not in seen and "Typing" not in seen
+
+
+@on_loop
+async def test_a_message_to_a_room_that_nobody_here_is_in_is_no_junk(redis):
+    async with Node(redis.url, timing=QUIET) as node:
+        (frame,) = NodeCodec("f" * 16, "secret").encode("webchat:all", [said(room="Nowhere"), NodeTyping(
+            "room:Nowhere", Typing("ada", room="Nowhere")), NodeLeft()])
+        await publish(redis, frame)
+        await until(lambda: node.counts["received"] == 3)
+        assert node.counts["junk"] == 0
+
+
+@on_loop
+async def test_a_signed_item_that_is_not_utf8_costs_neither_the_link_nor_the_other_items(redis):
+    async with Node(redis.url, "", timing=QUIET) as node:
+        ada = await node.login("ada")
+        (frame,) = NodeCodec("f" * 16).encode("webchat:all", [said("bad"), said("good", number=1)])
+        head, body = frame[:17], frame[17:].replace(b"bad", b"\xff\xfe\xfd")
+        await publish(redis, head[:1] + mac("webchat:all", body) + body)
+        await until(lambda: texts(ada) == ["good"])
+        assert (node.counts["junk"], node.counts["reconnects"], node.is_well) == (1, 0, True)
+
+
+@on_loop
+async def test_junk_in_the_keys_of_a_room_is_left_out_for_everybody_who_joins(redis):
+    history, members = f"webchat:{{room:{ROOM}}}:history", f"webchat:{{room:{ROOM}}}:members"
+    there = NodeCodec("f" * 16)
+    body = there.keep(history, said("bad", room=ROOM).message).partition(b" ")[2][17:]
+    body = body.replace(b"bad", b"\xff\xfe\xfd")
+    entries = [b"%024x " % 0 + b"\x01" + mac(history, body) + body,
+               there.keep(history, said("\x1b[2J", room=ROOM, number=1).message),
+               there.keep(history, said("of another room", room="Elsewhere", number=2).message),
+               there.keep(history, said("true", room=ROOM, number=3).message)]
+    await command(redis, b"ZADD", history.encode(), *(part for entry in entries for part in (b"0", entry)))
+    await command(redis, b"SET", b"webchat:{node:" + b"f" * 16 + b"}:lease", b"1")
+    fields = (b"f" * 16 + b"Sue*", b"f" * 16 + b"\xff", b"f" * 16 + b"\x1b[2J*", b"\xff" * 20)
+    await command(redis, b"HSET", members.encode(), *(part for field in fields for part in (field, b"")))
+    async with Node(redis.url, "", timing=QUIET) as node:
+        for name in ("Alex", "Sandy"):
+            session = await node.login(name, "password")
+            joined = await node.do(session, Join(ROOM))
+            assert [message.text for message in joined.history] == ["true"]
+            assert "Sue*" in joined.members and all(name.isprintable() for name in joined.members)
+        assert (node.counts["junk"], node.counts["reconnects"]) == (6, 0)

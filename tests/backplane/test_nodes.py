@@ -7,7 +7,7 @@ import pytest
 from tests.backplane.nodes import on_loop
 from tests.chat.fakes import Chat, Clock
 from webchat.backplane.nodes import STATE_RETRY, Nodes
-from webchat.codecs.node import PEOPLE_PER_PART, Heartbeat, HeldName, NodePresence, NodeState, StateRequest
+from webchat.codecs.node import NAMES_PER_ITEM, Heartbeat, HeldName, NodePresence, NodeState, StateRequest
 
 OTHER, THIRD = "1" * 16, "2" * 16
 
@@ -69,7 +69,7 @@ class TestOwnPeople:
         assert world.nodes.heartbeat(hello=True) == Heartbeat(1, hello=True)
 
     def test_a_node_that_asks_gets_the_whole_state_in_parts(self, world):
-        names = [f"guest{n}" for n in range(2 * PEOPLE_PER_PART + 1)]
+        names = [f"guest{n}" for n in range(2 * NAMES_PER_ITEM + 1)]
         for name in names:
             world.nodes.add_person(held(name))
         world.know(OTHER, 0)

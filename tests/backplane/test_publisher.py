@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from webchat.backplane.keys import RedisKeys
-from webchat.backplane.publisher import MAX_ITEMS_PER_FRAME, MAX_QUEUE, Publisher
-from webchat.codecs.node import Heartbeat, NodeCodec
+from webchat.backplane.publisher import MAX_QUEUE, Publisher
+from webchat.codecs.node import MAX_ITEMS_PER_FRAME, Heartbeat, NodeCodec
 
 NODE = "1" * 16
 

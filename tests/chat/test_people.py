@@ -51,6 +51,17 @@ def test_people_are_listed_by_shown_name_in_the_order_of_arrival(people):
     assert people.shown() == ("Sue*", "bob")
 
 
+def test_the_shown_names_of_those_who_are_here_are_known(people):
+    sue, ada, here = person("Sue", authenticated=True), person("ada"), session()
+    people.add_session(sue, session())
+    people.add_session(ada, here)
+    assert people.is_shown("Sue*") and people.is_shown("ada") and not people.is_shown("Sue")
+    people.rename(ada, names.parse("Ada"))
+    assert people.is_shown("Ada") and not people.is_shown("ada")
+    people.remove_session(ada, here)
+    assert not people.is_shown("Ada")
+
+
 def test_a_renamed_person_keeps_their_place_in_the_list(people):
     ada = person("ada")
     people.add_session(ada, session())

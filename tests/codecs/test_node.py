@@ -85,19 +85,40 @@ def test_bytes_of_strangers_are_refused_with_the_reason(here, data, why):
         here.decode(CHANNEL, data)
 
 
+TOO_MANY = [["beat", n, False] for n in range(node.MAX_ITEMS_PER_FRAME + 1)]
+
+
 @pytest.mark.parametrize("body", [
-    None, [], {}, [THERE], [THERE, 1, [["unknown"]]], [THERE, "1", []], [THERE, -1, []], ["too short", 1, []],
-    [THERE, 1, [["beat", -1, False]]], [THERE, 1, [["beat", 1, "yes"]]], [THERE, 1, [["said", "everyone", {}]]],
-    [THERE, 1, [["moved", 1, [["n" * 41, "n", False]], []]]], [THERE, 1, [["state", 1, 0, 0, []]]],
+    None, [], {}, [THERE], [THERE, "1", []], [THERE, -1, []], ["too short", 1, []], [THERE, 1, TOO_MANY],
 ])
 def test_a_signed_frame_has_to_keep_to_the_schema(here, body):
     with pytest.raises(InvalidFrame):
         here.decode(CHANNEL, signed(msgspec.msgpack.encode(body)))
 
 
-def test_a_signed_frame_that_is_not_utf8_is_invalid(here):
+@pytest.mark.parametrize("body", [
+    b"\x93\xb0" + b"\xff" * 16 + b"\x01\x90", b"\x91" * 100_000,
+    b"\x93\xb0" + THERE.encode() + b"\x01" + b"\x91" * 9999,
+])
+def test_a_signed_frame_that_is_not_utf8_or_nested_too_deeply_is_invalid(here, body):
     with pytest.raises(InvalidFrame):
-        here.decode(CHANNEL, signed(b"\x93\xb0" + b"\xff" * 16 + b"\x01\x90"))
+        here.decode(CHANNEL, signed(body))
+
+
+MANY = [["n", "n", False]] * (node.NAMES_PER_ITEM + 1)
+
+
+@pytest.mark.parametrize("junk", [
+    ["unknown"], ["beat", -1, False], ["beat", 1, "yes"], ["said", "everyone", {}], ["state", 1, 0, 0, []],
+    ["moved", 1, [["n" * 41, "n", False]], []], ["moved", 1, MANY, []], ["moved", 1, [], ["n"] * len(MANY)],
+    ["state", 1, 0, 1, MANY], ["state", 1, 0, node.MAX_PARTS + 1, []], ["room", "x", ["n"] * len(MANY), [], False],
+    ["room", "x", [], ["n"] * len(MANY), False], None, "beat", msgspec.Raw(b"\x91\xa4be\xfft"),
+    msgspec.Raw(b"\x93\xa4said\xa8everyone\x81\xa4text\xa2\xff\xff"), msgspec.Raw(b"\x91" * 900 + b"\xc0"),
+])
+def test_an_item_that_breaks_the_schema_does_not_cost_the_others(here, junk):
+    items = [["beat", 1, False], junk, ["bye"]]
+    frame = here.decode(CHANNEL, signed(msgspec.msgpack.encode([THERE, 1, items])))
+    assert (frame.items, len(frame.junk)) == ((Heartbeat(1), NodeLeft()), 1)
 
 
 def test_the_largest_frame_is_read_and_one_byte_more_is_not(here):

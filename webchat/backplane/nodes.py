@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from webchat.backplane.hub import BackplaneHub
 from webchat.backplane.publisher import Publisher
 from webchat.chat.names import Name
-from webchat.codecs.node import PEOPLE_PER_PART, Heartbeat, HeldName, NodeItem, NodePresence, NodeState, StateRequest
+from webchat.codecs.node import NAMES_PER_ITEM, Heartbeat, HeldName, NodeItem, NodePresence, NodeState, StateRequest
 
 STATE_RETRY = 1.0
 """Seconds after which a state that has not arrived is requested again."""
@@ -77,7 +77,7 @@ class Nodes:
 
     def _send_state(self, to: str) -> None:
         people = tuple(self.own_people.values())
-        parts = [people[start:start + PEOPLE_PER_PART] for start in range(0, len(people), PEOPLE_PER_PART)] or [()]
+        parts = [people[start:start + NAMES_PER_ITEM] for start in range(0, len(people), NAMES_PER_ITEM)] or [()]
         for number, part in enumerate(parts):
             self._publisher.to_node(to, NodeState(self._seq, number, len(parts), part))
 

@@ -5,12 +5,10 @@ from collections.abc import Iterator
 
 from webchat.backplane.keys import RedisKeys
 from webchat.backplane.redis_client import RedisClient, RedisCommand
-from webchat.codecs.node import NodeCodec, NodeItem
+from webchat.codecs.node import MAX_ITEMS_PER_FRAME, NodeCodec, NodeItem
 
 MAX_QUEUE = 5000
 """Items that may wait for Redis; further ones are dropped. One round trip takes all that wait."""
-
-MAX_ITEMS_PER_FRAME = 100
 
 
 class Publisher:

@@ -284,7 +284,12 @@ def describe(error: Exception) -> str:
     """
     if isinstance(error, InvalidResponse) or isinstance(error.__cause__, InvalidResponse):
         return "what answers is no Redis"
-    return NOT_PRINTABLE.sub("?", str(error).partition(", with args")[0].rstrip(".")) or "no reply in time"
+    return printable(str(error).partition(", with args")[0]) or "no reply in time"
+
+
+def printable(text: str) -> str:
+    """Return a text from outside as it can be put into a line of the log: short, in ASCII, without a full stop."""
+    return NOT_PRINTABLE.sub("?", text[:200]).rstrip(".")
 
 
 def _take(queue: deque[T]) -> list[T]:

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
+from msgspec.structs import replace
+
+from webchat.backplane.checks import Checks
 from webchat.backplane.claims import Claims
 from webchat.backplane.hub import BackplaneHub
 from webchat.backplane.keys import RedisKeys
@@ -19,7 +22,17 @@ from webchat.chat.errors import Degraded
 from webchat.chat.events import ChatMessage, Event, Typing
 from webchat.chat.names import Name
 from webchat.chat.room import Room
-from webchat.codecs.node import InvalidFrame, NodeCodec, NodeItem, NodeLeft, NodeMessage, NodeTyping, Occupants
+from webchat.codecs.node import (
+    InvalidFrame,
+    NodeCodec,
+    NodeItem,
+    NodeLeft,
+    NodeMessage,
+    NodePresence,
+    NodeState,
+    NodeTyping,
+    Occupants,
+)
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +59,8 @@ class RedisNode:
         self._publisher = Publisher(client, codec, self._keys, counts)
         self._nodes = Nodes(hub, self._publisher, self._clock)
         self._claims = Claims(codec.node, hub, client, self._nodes, self._keys, timing)
-        self._rooms = SharedRooms(hub, client, codec, self._keys, self._publisher, self._nodes, counts)
+        self._checks = Checks(hub.people, client, counts)
+        self._rooms = SharedRooms(hub, client, codec, self._keys, self._publisher, self._nodes, self._checks)
         self._ready = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._own_last_heard = 0.0
@@ -164,21 +178,24 @@ class RedisNode:
         return chain(self._rooms.take(), self._publisher.take())
 
     def received(self, channel: str, data: bytes) -> None:
-        """Process a frame of another node; one that cannot be trusted is counted and dropped."""
+        """Process a frame of another node. What cannot be trusted of it is counted and dropped."""
         try:
             frame = self._codec.decode(channel, data)
         except InvalidFrame as junk:
-            self._counts["junk"] += 1
-            self._client.log_rarely(logging.WARNING, "A frame on %s was dropped. %s", channel, junk)
+            self._checks.drop(channel, junk)
             return
         if frame.node == self._codec.node:
             self._own_last_heard = self._clock()
             return
         self._counts["received"] += len(frame.items)
         self._nodes.mark_alive(frame.node)
+        for reason in frame.junk:
+            self._checks.drop(channel, reason)
         for item in frame.items:
             try:
                 self._receive(frame.node, item)
+            except InvalidFrame as junk:
+                self._checks.drop(channel, junk)
             except Exception:
                 self._client.log_rarely(logging.ERROR, "An item from a node could not be processed.", exc_info=True)
 
@@ -193,15 +210,27 @@ class RedisNode:
     def _receive(self, node: str, item: NodeItem) -> None:
         match item:
             case NodeMessage(channel, message):
-                self._hub.remote_event(message, channel)
+                if self._is_here(message):
+                    self._checks.check_message(message, channel)
+                    self._hub.remote_event(message, channel)
             case NodeTyping(channel, typing):
-                self._hub.remote_event(typing, channel)
-            case Occupants():
-                self._rooms.receive(node, item)
+                if self._is_here(typing):
+                    self._checks.check_typing(typing, channel)
+                    self._hub.remote_event(typing, channel)
+            case Occupants(room, joined):
+                self._rooms.receive(node, replace(item, joined=self._checks.sound_names(room, joined)))
             case NodeLeft():
                 self._drop_node(node)
+            case NodePresence(_, joined):
+                self._nodes.receive(node, replace(item, joined=self._checks.sound_people("presence", joined)))
+            case NodeState(people=people):
+                self._nodes.receive(node, replace(item, people=self._checks.sound_people("presence", people)))
             case _:
                 self._nodes.receive(node, item)
+
+    def _is_here(self, event: ChatMessage | Typing) -> bool:
+        """Whether an event is for everyone, for a person, or for a room that is known here."""
+        return event.room is None or event.room in self._hub.rooms
 
     # Leases and heartbeats.
 

@@ -5,27 +5,26 @@ an hour after the last node has stopped renewing them.
 """
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from redis.exceptions import ResponseError
 
 from webchat.backplane import scripts
+from webchat.backplane.checks import Checks
 from webchat.backplane.hub import BackplaneHub
 from webchat.backplane.keys import RedisKeys
 from webchat.backplane.nodes import Nodes
 from webchat.backplane.publisher import Publisher
 from webchat.backplane.redis_client import RedisClient, RedisCommand, Unreachable
 from webchat.chat.events import ChatMessage
+from webchat.chat.hub import room_channel
 from webchat.chat.room import Room
-from webchat.codecs.node import InvalidFrame, NodeCodec, Occupants
+from webchat.codecs.node import NAMES_PER_ITEM, InvalidFrame, NodeCodec, Occupants
 
 ROOM_LIFETIME = 3600
 """Seconds for which Redis keeps a room that no node renews."""
-
-NAMES_PER_ITEM = 500
-"""Shown names in one item: about 100 KiB at most."""
 
 NODE_ID_LENGTH = 16
 """Characters of a node's id; the field of a member in Redis begins with it."""
@@ -51,17 +50,17 @@ class SubscribedRoom:
 
 
 class SharedRooms:
-    """The rooms of this node as the other nodes and Redis know them. `counts` gets `junk` that Redis held."""
+    """The rooms of this node as the other nodes and Redis know them."""
 
     def __init__(self, hub: BackplaneHub, client: RedisClient, codec: NodeCodec, keys: RedisKeys, publisher: Publisher,
-                 nodes: Nodes, counts: Counter[str]):
+                 nodes: Nodes, checks: Checks):
         self._hub = hub
         self._client = client
         self._codec = codec
         self._keys = keys
         self._publisher = publisher
         self._nodes = nodes
-        self._counts = counts
+        self._checks = checks
         self._subscribed: dict[str, SubscribedRoom] = {}
         self._unsent: defaultdict[Room, list[ChatMessage]] = defaultdict(list)
         self._unsaved: set[Room] = set()  # rooms of which Redis may have missed messages
@@ -191,9 +190,13 @@ class SharedRooms:
         """The members of a room on other nodes, by node; those of dead nodes are deleted from Redis."""
         members: defaultdict[str, set[str]] = defaultdict(set)
         for field in fields:
-            node, shown = field[:NODE_ID_LENGTH].decode(), field[NODE_ID_LENGTH:].decode()
+            try:
+                node, shown = field[:NODE_ID_LENGTH].decode(), field[NODE_ID_LENGTH:].decode()
+            except UnicodeDecodeError as error:
+                self._checks.drop(self._keys.members(name), error)
+                continue
             if node != self._codec.node:
-                members[node].add(shown)
+                members[node].update(self._checks.sound_names(self._keys.members(name), (shown,)))
         leases = {node: self._client.execute("EXISTS", self._keys.lease(node))
                   for node in members if node not in self._nodes}
         for node, lease in leases.items():
@@ -202,12 +205,14 @@ class SharedRooms:
         return members
 
     def _decode_history(self, name: str, entries: Iterable[bytes]) -> list[ChatMessage]:
-        messages = []
+        key, messages = self._keys.history(name), []
         for entry in entries:
             try:
-                messages.append(self._codec.kept(self._keys.history(name), entry))
-            except InvalidFrame:
-                self._counts["junk"] += 1
+                message = self._codec.kept(key, entry)
+                self._checks.check_message(message, room_channel(name))
+                messages.append(message)
+            except InvalidFrame as junk:
+                self._checks.drop(key, junk)
         return messages
 
     def _apply(self, room: Room, node: str, item: Occupants) -> None:

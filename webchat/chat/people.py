@@ -37,6 +37,7 @@ class People:
         self.presence = presence
         self._by_key: dict[str, Person] = {}
         self._names: dict[str, str] = {}  # the shown names by key: a list of all is made at each login
+        self._in_use: set[str] = set()  # the same names
         self._shown: tuple[str, ...] | None = ()  # None: a name has changed since it was last made
 
     def find(self, key: str) -> Person | None:
@@ -47,6 +48,10 @@ class People:
         if self._shown is None:
             self._shown = tuple(self._names.values())
         return self._shown
+
+    def is_shown(self, name: str) -> bool:
+        """Return whether this is the shown name of somebody in the chat."""
+        return name in self._in_use
 
     def add_session(self, person: Person, session: Listener) -> None:
         """Add a connection to this process. A person's first connection is their join."""
@@ -74,6 +79,8 @@ class People:
         before = person.shown
         person.set_name(name)
         self._names[person.name.key] = person.shown
+        self._in_use.remove(before)
+        self._in_use.add(person.shown)
         self._shown = None
         self.presence.record_leave(before)
         self.presence.record_join(person.shown)
@@ -89,11 +96,13 @@ class People:
         if person.name.key not in self._by_key:
             self._by_key[person.name.key] = person
             self._names[person.name.key] = person.shown
+            self._in_use.add(person.shown)
             self._shown = None
             self.presence.record_join(person.shown)
 
     def _drop_if_disconnected(self, person: Person) -> None:
         if not person.sessions and not person.nodes and self._by_key.get(person.name.key) is person:
             del self._by_key[person.name.key], self._names[person.name.key]
+            self._in_use.remove(person.shown)
             self._shown = None
             self.presence.record_leave(person.shown)

@@ -8,13 +8,15 @@ numbered, so none can be replayed in its own.
 
 import hmac
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from webchat.chat.events import ChatMessage, Typing
+
+Decoded = TypeVar("Decoded")
 
 FORMAT_VERSION = b"\x01"
 
@@ -27,14 +29,20 @@ MAX_NODE_FRAME = 256 * 1024
 MAX_STREAMS = 100_000
 """Pairs of node and channel whose last frame number is remembered."""
 
-PEOPLE_PER_PART = 500
-"""People in one part of a node's state; such a part takes at most some 150 KiB."""
+MAX_ITEMS_PER_FRAME = 100
+
+NAMES_PER_ITEM = 500
+"""Names in one item: at most some 150 KiB."""
+
+MAX_PARTS = 10_000
+"""Parts of a node's state: enough for five million people."""
 
 NodeId = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
 Channel = Annotated[str, Meta(max_length=1024)]
 Text = Annotated[str, Meta(max_length=40)]
 Key = Annotated[str, Meta(max_length=1024)]
 Count = Annotated[int, Meta(ge=0)]
+Names = Meta(max_length=NAMES_PER_ITEM)
 
 
 class InvalidFrame(Exception):
@@ -74,8 +82,8 @@ class NodePresence(Struct, frozen=True, array_like=True, tag="moved"):
     """The `seq`th presence change: the names that joined through this node, and the keys of those that left."""
 
     seq: Count
-    joined: tuple[HeldName, ...]
-    left: tuple[Key, ...]
+    joined: Annotated[tuple[HeldName, ...], Names]
+    left: Annotated[tuple[Key, ...], Names]
 
 
 class StateRequest(Struct, frozen=True, array_like=True, tag="ask"):
@@ -87,16 +95,16 @@ class NodeState(Struct, frozen=True, array_like=True, tag="state"):
 
     seq: Count
     part: Count
-    parts: Annotated[int, Meta(ge=1)]
-    people: tuple[HeldName, ...]
+    parts: Annotated[int, Meta(ge=1, le=MAX_PARTS)]
+    people: Annotated[tuple[HeldName, ...], Names]
 
 
 class Occupants(Struct, frozen=True, array_like=True, tag="room"):
     """Shown names that entered and left a room through this node; with `complete`, nobody else is in it."""
 
     room: Channel
-    joined: tuple[Text, ...]
-    left: tuple[Text, ...]
+    joined: Annotated[tuple[Text, ...], Names]
+    left: Annotated[tuple[Text, ...], Names]
     complete: bool = False
 
 
@@ -115,6 +123,22 @@ class Frame(Struct, frozen=True, array_like=True):
     items: tuple[NodeItem, ...]
 
 
+class RawFrame(Struct, frozen=True, array_like=True):
+    """A Frame whose items are not decoded yet, so that one that breaks the schema does not cost the others."""
+
+    node: NodeId
+    number: Count
+    items: Annotated[tuple[msgspec.Raw, ...], Meta(max_length=MAX_ITEMS_PER_FRAME)]
+
+
+class ReceivedFrame(NamedTuple):
+    """What is sound of a frame, and for each other item what is wrong with it."""
+
+    node: str
+    items: tuple[NodeItem, ...]
+    junk: tuple[str, ...]
+
+
 class NodeCodec:
     """Signs, numbers and checks the frames of one node.
 
@@ -129,7 +153,8 @@ class NodeCodec:
         self._number = 0
         self._last: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._pack = msgspec.msgpack.Encoder().encode
-        self._frame = msgspec.msgpack.Decoder(Frame).decode
+        self._frame = msgspec.msgpack.Decoder(RawFrame).decode
+        self._item = msgspec.msgpack.Decoder(NodeItem).decode
         self._message = msgspec.msgpack.Decoder(ChatMessage).decode
 
     def encode(self, channel: str, items: Sequence[NodeItem]) -> list[bytes]:
@@ -146,15 +171,19 @@ class NodeCodec:
         half = len(items) // 2
         return self.encode(channel, items[:half]) + self.encode(channel, items[half:])
 
-    def decode(self, channel: str, data: bytes) -> Frame:
-        """A frame that was received on a channel. Raises InvalidFrame."""
-        try:
-            frame = self._frame(self._verified(channel, data))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise InvalidFrame(str(error)) from error
+    def decode(self, channel: str, data: bytes) -> ReceivedFrame:
+        """A frame that was received on a channel; items that break the schema are junk in it. Raises InvalidFrame."""
+        frame = _decoded(self._frame, self._verified(channel, data))
         if frame.node != self.node:
             self._check_number(frame, channel)
-        return frame
+        items: list[NodeItem] = []
+        junk: list[str] = []
+        for raw in frame.items:
+            try:
+                items.append(_decoded(self._item, raw))
+            except InvalidFrame as error:
+                junk.append(str(error))
+        return ReceivedFrame(frame.node, tuple(items), tuple(junk))
 
     def keep(self, place: str, message: ChatMessage) -> bytes:
         """A message as it is kept in a sorted set of Redis: first its id, by which Redis sorts."""
@@ -163,10 +192,7 @@ class NodeCodec:
     def kept(self, place: str, data: bytes) -> ChatMessage:
         """A message that was kept in `place`. Raises InvalidFrame."""
         id, _, signed = data.partition(b" ")
-        try:
-            message = self._message(self._verified(place, signed))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise InvalidFrame(str(error)) from error
+        message = _decoded(self._message, self._verified(place, signed))
         if message.id.encode() != id:
             raise InvalidFrame("The message is kept under the id of another.")
         return message
@@ -189,7 +215,7 @@ class NodeCodec:
         signed = b"%b%d:%b%b" % (FORMAT_VERSION, len(where), where, body)
         return hmac.digest(self._key, signed, "sha256")[:MAC_SIZE]
 
-    def _check_number(self, frame: Frame, channel: str) -> None:
+    def _check_number(self, frame: RawFrame, channel: str) -> None:
         stream = frame.node, channel
         if frame.number <= self._last.get(stream, 0):
             raise InvalidFrame("It has been received before.")
@@ -197,3 +223,11 @@ class NodeCodec:
         self._last.move_to_end(stream)
         if len(self._last) > self._max_streams:
             self._last.popitem(last=False)
+
+
+def _decoded(decode: Callable[[bytes | msgspec.Raw], Decoded], data: bytes | msgspec.Raw) -> Decoded:
+    """Decode MessagePack. Raises InvalidFrame, whatever is wrong with it: UTF-8 and too much nesting included."""
+    try:
+        return decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise InvalidFrame(str(error)) from error
