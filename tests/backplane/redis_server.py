@@ -66,6 +66,15 @@ class RedisServer:
         self._folder.cleanup()
 
 
+async def command(redis: RedisServer, *parts: bytes) -> None:
+    """Send a command of any bytes to Redis, past the nodes, and wait for the reply."""
+    reader, writer = await asyncio.open_unix_connection(redis.socket)
+    writer.write(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts))
+    assert not (await reader.readline()).startswith(b"-")
+    writer.close()
+    await writer.wait_closed()
+
+
 class Proxy:
     """Stands between a node and Redis.
 

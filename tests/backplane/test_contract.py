@@ -54,7 +54,7 @@ async def test_a_free_name_is_given_with_a_token(backplane):
 async def test_a_held_name_is_refused_without_its_token(backplane):
     async with backplane() as plane:
         await plane.claim(ADA, False, "")
-        for token in ("", "guess", "é"):
+        for token in ("", "guess", "é", "\ud800"):
             with pytest.raises(NameTaken):
                 await plane.claim(ADA, False, token)
 
@@ -77,7 +77,9 @@ async def test_a_token_shown_for_a_free_name_is_valid_again(backplane):
 @on_loop
 async def test_a_string_without_the_form_of_a_token_does_not_become_one(backplane):
     async with backplane() as plane:
-        assert await plane.claim(ADA, False, "1") != "1"
+        for shown in ("1", "\ud800" * 22, "é" * 22):
+            assert await plane.claim(ADA, False, shown) != shown
+            plane.release(ADA.key)
 
 
 @on_loop
@@ -124,6 +126,7 @@ async def test_an_accounts_token_is_recognised_while_the_name_is_held(backplane)
         token = await plane.claim(ALEX, True, "")
         assert await plane.recognises(ALEX.key, token)
         assert not await plane.recognises(ALEX.key, "guess")
+        assert not await plane.recognises(ALEX.key, "\ud800")
         assert not await plane.recognises(ALEX.key, "")
         plane.release(ALEX.key)
         assert not await plane.recognises(ALEX.key, token)

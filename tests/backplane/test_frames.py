@@ -1,13 +1,12 @@
 """Frames that no node of this chat sent, or that were recorded and sent again: they do nothing and are counted."""
 
-import asyncio
 import hmac
 import random
 
 import pytest
 
 from tests.backplane.nodes import QUIET, RECONNECTING, Node, on_loop, texts, until
-from tests.backplane.redis_server import needs_redis
+from tests.backplane.redis_server import command, needs_redis
 from webchat.chat.errors import NameTaken
 from webchat.chat.events import ChatMessage, Join, Typing
 from webchat.codecs.node import (
@@ -43,15 +42,6 @@ def said(text: str = "sound", from_user: str = "Sue*", room: str | None = None, 
 def mac(place: str, body: bytes) -> bytes:
     """The signature of a body without a key."""
     return hmac.digest(b"", b"\x01%d:%b%b" % (len(place), place.encode(), body), "sha256")[:MAC_SIZE]
-
-
-async def command(redis, *parts: bytes) -> None:
-    """Send a command of any bytes to Redis, past the nodes, and wait for the reply."""
-    reader, writer = await asyncio.open_unix_connection(redis.socket)
-    writer.write(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts))
-    assert not (await reader.readline()).startswith(b"-")
-    writer.close()
-    await writer.wait_closed()
 
 
 async def publish(redis, frame: bytes, channel: str = "webchat:all") -> None:

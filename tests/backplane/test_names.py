@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.backplane.nodes import QUIET, RECONNECTING, STEADY, Node, Three, acquainted, let_in, on_loop, texts, until
-from tests.backplane.redis_server import needs_redis, proxied
+from tests.backplane.redis_server import command, needs_redis, proxied
 from tests.chat.fakes import immediately
 from webchat.backplane.redis_client import MAX_PIPELINE
 from webchat.chat import names
@@ -286,6 +286,30 @@ class TestRecords:
         async with Node(redis.url) as one:
             await one.login("ada")
             assert 0 < int(redis.call("TTL", record("ada"))[1:]) <= STEADY.record_lifetime
+
+    @on_loop
+    async def test_a_key_that_is_no_record_costs_neither_the_link_nor_the_other_names(self, redis):
+        async with Node(redis.url, timing=replace(STEADY, record_lifetime=1)) as node:
+            await node.login("ada")
+            await node.login("bob")
+            redis.call("DEL", record("bob"))
+            redis.call("SET", record("ada"), "junk")
+            await until(lambda: holders(redis, "bob") == 1)
+            await until(lambda: node.counts["refused"] > 3)
+            assert (node.users(), node.counts["reconnects"], node.is_well) == ({"ada", "bob"}, 0, True)
+
+    @on_loop
+    async def test_a_record_that_is_not_utf8_is_no_error(self, redis):
+        for name, field in (("Alex", "token"), ("ada", "\xff" * 16)):
+            hold(redis, name, account=name == "Alex")
+            await command(redis, b"HSET", record(name).encode(), field.encode("latin-1"), b"\xff")
+        lease(redis)
+        async with Node(redis.url) as node:
+            assert not await node.backplane.recognises("alex", "token")
+            await node.login("Alex", "password")
+            with pytest.raises(NameTaken):
+                await node.login("ada")
+            assert node.counts["reconnects"] == 0
 
     @on_loop
     async def test_a_name_that_another_node_took_is_given_up_at_the_next_renewal(self, redis):

@@ -6,18 +6,19 @@ expire as well, after a long time, so that a chat that ended without cleaning up
 """
 
 import asyncio
+import logging
 import math
-import secrets
 from collections import Counter
+from collections.abc import Awaitable
 
 from redis.exceptions import ResponseError
 
 from webchat.backplane import scripts
 from webchat.backplane.hub import BackplaneHub
 from webchat.backplane.keys import RedisKeys
-from webchat.backplane.local import new_token
+from webchat.backplane.local import is_same_token, new_token
 from webchat.backplane.nodes import Nodes
-from webchat.backplane.redis_client import RedisClient, Unreachable
+from webchat.backplane.redis_client import RedisClient, Unreachable, describe
 from webchat.backplane.timing import Timing
 from webchat.chat.errors import Degraded, NameTaken
 from webchat.chat.events import Notice
@@ -57,7 +58,7 @@ class Claims:
         if held is None or held.authenticated != authenticated:
             return None
         expected = self._tokens[name.key]
-        if not authenticated and not secrets.compare_digest(expected.encode(), token.encode()):
+        if not authenticated and not is_same_token(expected, token):
             raise NameTaken
         self._hold(name, authenticated, expected)
         return expected
@@ -96,8 +97,8 @@ class Claims:
                 account, known = await self._client.execute("HMGET", self._keys.name(key), "account", "token")
             except (Unreachable, ResponseError):
                 return False
-            authenticated, expected = account == b"1", (known or b"").decode()
-        return authenticated and bool(token) and secrets.compare_digest(expected.encode(), token.encode())
+            authenticated, expected = account == b"1", _text(known or b"")
+        return authenticated and bool(token) and is_same_token(expected, token)
 
     # Called as the connection to Redis comes and goes.
 
@@ -134,7 +135,7 @@ class Claims:
         while True:
             verdict, *rest = await self._run_claim(key, authenticated, token, not self._is_guest_elsewhere(key), dead)
             if verdict == b"held":
-                return rest[0].decode()
+                return _text(rest[0])
             if verdict == b"taken":
                 newly_dead = await self._dead_nodes(rest)
                 if not newly_dead:
@@ -163,23 +164,30 @@ class Claims:
 
     async def _dead_nodes(self, holders: list[bytes]) -> set[bytes]:
         """The nodes among these whose lease has ended."""
-        suspects = [node for node in holders if node.decode() not in self._nodes and node.decode() != self._node]
-        leases = [self._client.execute("EXISTS", self._keys.lease(node.decode())) for node in suspects]
+        suspects = [node for node in holders if _text(node) not in self._nodes and _text(node) != self._node]
+        leases = [self._client.execute("EXISTS", self._keys.lease(_text(node))) for node in suspects]
         return {node for node, lease in zip(suspects, leases, strict=True) if not await lease}
 
     async def _renew(self, keys: list[str]) -> None:
         claims = [(key, self._claim_again(key, set())) for key in keys]
         for key, claim in claims:
-            verdict, *rest = await claim
-            if verdict == b"taken" and key in self._tokens and (dead := await self._dead_nodes(rest)):
-                verdict, *rest = await self._claim_again(key, dead)
-            if key not in self._tokens:
-                continue  # released while Redis was asked
-            if verdict == b"held":
-                self._change_token(key, rest[0].decode())
-            else:
-                self._hub.evict(key, NAME_LOST)
-                self.release(key)
+            try:
+                await self._apply_verdict(key, claim)
+            except ResponseError as error:  # what Redis has under this key is no record; the name stays here
+                self._client.log_rarely(logging.WARNING, "A name could not be renewed: %s.", describe(error))
+
+    async def _apply_verdict(self, key: str, claim: Awaitable[list[bytes]]) -> None:
+        """Keep a name that was claimed again, or give it up. Raises Unreachable, ResponseError."""
+        verdict, *rest = await claim
+        if verdict == b"taken" and key in self._tokens and (dead := await self._dead_nodes(rest)):
+            verdict, *rest = await self._claim_again(key, dead)
+        if key not in self._tokens:
+            return  # released while Redis was asked
+        if verdict == b"held":
+            self._change_token(key, _text(rest[0]))
+        else:
+            self._hub.evict(key, NAME_LOST)
+            self.release(key)
 
     def _claim_again(self, key: str, dead: set[bytes]) -> asyncio.Future[list[bytes]]:
         return self._run_claim(key, self._nodes.own_people[key].authenticated, self._tokens[key], True, dead)
@@ -204,3 +212,8 @@ class Claims:
         self._unreleased.add(key)
         self._client.execute(*scripts.call(scripts.RELEASE, self._keys.name(key), self._node)).add_done_callback(
             confirmed)
+
+
+def _text(reply: bytes) -> str:
+    """A token or a node's id that Redis holds. What no node has written there is equal to none that a node knows."""
+    return reply.decode("utf-8", "replace")

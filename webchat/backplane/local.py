@@ -24,9 +24,9 @@ def new_token(shown: str) -> str:
     return shown if TOKEN.fullmatch(shown) else secrets.token_hex(16)
 
 
-def _equal(expected: str, token: str) -> bool:
-    """Compare tokens in a time that does not tell how much of a guess is right."""
-    return secrets.compare_digest(expected.encode(), token.encode())
+def is_same_token(expected: str, token: str) -> bool:
+    """Compare tokens, of which the second may be any text, in a time that does not tell how much of it is right."""
+    return secrets.compare_digest(expected.encode(), token.encode("utf-8", "surrogatepass"))
 
 
 class LocalBackplane(Backplane):
@@ -49,14 +49,14 @@ class LocalBackplane(Backplane):
         of_account, expected = self._held.get(name.key, (False, ""))
         if not expected or (authenticated and not of_account):
             expected = new_token(token)
-        elif authenticated != of_account or not (authenticated or _equal(expected, token)):
+        elif authenticated != of_account or not (authenticated or is_same_token(expected, token)):
             raise NameTaken
         self._held[name.key] = authenticated, expected
         return expected
 
     async def recognises(self, key: str, token: str) -> bool:
         of_account, expected = self._held.get(key, (False, ""))
-        return of_account and _equal(expected, token)
+        return of_account and is_same_token(expected, token)
 
     def release(self, key: str) -> None:
         self._held.pop(key, None)

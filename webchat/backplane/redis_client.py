@@ -65,8 +65,10 @@ class RedisClient:
         self.attempted = asyncio.Event()
         # Reads and writes are timed here: redis-py's `wait_for` sometimes loses a cancellation on Python 3.11. Setting
         # the client name makes connecting wait for a reply: a Redis that only accepts connections is unreachable.
+        # Half a surrogate pair in a token that somebody typed must not end the connection of all: it becomes "?".
         self._pool = ConnectionPool(**_arguments(address), protocol=2, client_name=name, driver_info=None,
-                                    socket_timeout=None, socket_connect_timeout=timing.reply_timeout)
+                                    socket_timeout=None, socket_connect_timeout=timing.reply_timeout,
+                                    encoding_errors="replace")
         self.database = address.database
         self._timing = timing
         self._counts = counts

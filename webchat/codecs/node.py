@@ -131,7 +131,7 @@ class RawFrame(Struct, frozen=True, array_like=True):
     items: Annotated[tuple[msgspec.Raw, ...], Meta(max_length=MAX_ITEMS_PER_FRAME)]
 
 
-class ReceivedFrame(NamedTuple):
+class CheckedFrame(NamedTuple):
     """What is sound of a frame, and for each other item what is wrong with it."""
 
     node: str
@@ -171,7 +171,7 @@ class NodeCodec:
         half = len(items) // 2
         return self.encode(channel, items[:half]) + self.encode(channel, items[half:])
 
-    def decode(self, channel: str, data: bytes) -> ReceivedFrame:
+    def decode(self, channel: str, data: bytes) -> CheckedFrame:
         """A frame that was received on a channel; items that break the schema are junk in it. Raises InvalidFrame."""
         frame = _decoded(self._frame, self._verified(channel, data))
         if frame.node != self.node:
@@ -183,7 +183,7 @@ class NodeCodec:
                 items.append(_decoded(self._item, raw))
             except InvalidFrame as error:
                 junk.append(str(error))
-        return ReceivedFrame(frame.node, tuple(items), tuple(junk))
+        return CheckedFrame(frame.node, tuple(items), tuple(junk))
 
     def keep(self, place: str, message: ChatMessage) -> bytes:
         """A message as it is kept in a sorted set of Redis: first its id, by which Redis sorts."""
