@@ -27,8 +27,9 @@ class RedisBackplane(Backplane):
     """Joins a hub to those of other processes that use the same Redis.
 
     `key` is the secret with which nodes sign what they send each other. `node` is this process' id. `counts` since the
-    start: items `published`, `received` and `dropped` (not sent, because Redis was unreachable or too slow), frames
-    that were `junk` (not signed by a node of this chat), `reconnects`, and commands that Redis `refused`.
+    start: items `published`, `received` and `dropped` (not sent, because Redis was unreachable or too slow), `junk`
+    (frames that no node of this chat signed, and what was not sound in others), `reconnects`, and commands that Redis
+    `refused`.
     """
 
     def __init__(self, address: RedisAddress, key: str | None = None, *, timing: Timing | None = None):

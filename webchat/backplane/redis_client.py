@@ -8,7 +8,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from redis.asyncio import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.connection import AbstractConnection
@@ -32,6 +32,17 @@ MAX_PIPELINE = 500
 
 class Unreachable(Exception):
     """Redis is unreachable, or takes too long for a reply; the text says why."""
+
+
+class RedisRequest(NamedTuple):
+    """A command in the queue, and the future for its reply, if somebody waits for it.
+
+    A refusal is not counted if `may_be_refused`.
+    """
+
+    command: RedisCommand
+    reply: asyncio.Future[Any] | None = None
+    may_be_refused: bool = False
 
 
 class ConnectionHandler(Protocol):
@@ -73,7 +84,7 @@ class RedisClient:
         self._timing = timing
         self._counts = counts
         self._sleep = sleep
-        self._queue: deque[tuple[RedisCommand, asyncio.Future[Any] | None]] = deque()
+        self._queue: deque[RedisRequest] = deque()
         self._has_work = asyncio.Event()
         self._channels: set[str] = set()
         self._confirmations: dict[str, asyncio.Future[None]] = {}
@@ -90,7 +101,7 @@ class RedisClient:
     def send(self, *command: Any) -> None:
         """Send a command whose reply does not matter. It is dropped while Redis is unreachable."""
         if self.is_connected:
-            self._queue.append((command, None))
+            self._queue.append(RedisRequest(command))
             self._has_work.set()
 
     def execute(self, *command: Any) -> asyncio.Future[Any]:
@@ -98,9 +109,16 @@ class RedisClient:
 
         It raises Unreachable, at once or after `reply_timeout`, and ResponseError if Redis refuses the command.
         """
+        return self._request(command)
+
+    def ask(self, *command: Any) -> asyncio.Future[Any]:
+        """Send a command that need not be allowed: as `execute`, but a refusal is not counted."""
+        return self._request(command, may_be_refused=True)
+
+    def _request(self, command: RedisCommand, may_be_refused: bool = False) -> asyncio.Future[Any]:
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self.is_connected:
-            self._queue.append((command, reply))
+            self._queue.append(RedisRequest(command, reply, may_be_refused))
             self._has_work.set()
         else:
             _fail(reply, self.last_error)
@@ -204,7 +222,7 @@ class RedisClient:
         if not self.is_connected:
             return
         self.is_connected = False
-        replies = [reply for _, reply in self._queue if reply] + list(self._confirmations.values())
+        replies = [request.reply for request in self._queue if request.reply] + list(self._confirmations.values())
         self._queue.clear()
         self._subscription_queue.clear()
         self._confirmations.clear()
@@ -219,7 +237,7 @@ class RedisClient:
             self._has_work.clear()
             while batch := _take(self._subscription_queue):
                 await subscriptions.send_packed_command(subscriptions.pack_commands(batch), check_health=False)
-            self._queue.extend((command, None) for command in handler.pending_commands())
+            self._queue.extend(map(RedisRequest, handler.pending_commands()))
             while self._queue:
                 await self._round_trip(commands)
 
@@ -228,22 +246,23 @@ class RedisClient:
         batch = _take(self._queue)
         try:
             async with asyncio.timeout(self._timing.reply_timeout):
-                await connection.send_packed_command(connection.pack_commands([command for command, _ in batch]),
+                await connection.send_packed_command(connection.pack_commands([each.command for each in batch]),
                                                      check_health=False)
-                for _, reply in batch:
-                    await self._take_reply(connection, reply)
+                for request in batch:
+                    await self._take_reply(connection, request)
         except BaseException:
-            for _, reply in batch:
-                _fail(reply, "no reply")
+            for request in batch:
+                _fail(request.reply, "no reply")
             raise
 
-    async def _take_reply(self, connection: AbstractConnection, reply: asyncio.Future[Any] | None) -> None:
+    async def _take_reply(self, connection: AbstractConnection, request: RedisRequest) -> None:
+        reply = request.reply
         try:
             answer = await connection.read_response(timeout=math.inf)
         except ReadOnlyError:
             raise  # this Redis has become a replica; a new connection leads to the primary
         except ResponseError as error:
-            self._counts["refused"] += 1
+            self._counts["refused"] += not request.may_be_refused
             if reply is None:
                 self.log_rarely(logging.WARNING, "Redis refused a command: %s.", describe(error))
             elif not reply.done():

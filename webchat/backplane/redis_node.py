@@ -14,6 +14,7 @@ from webchat.backplane.claims import Claims
 from webchat.backplane.hub import BackplaneHub
 from webchat.backplane.keys import RedisKeys
 from webchat.backplane.nodes import Nodes
+from webchat.backplane.persistence import warn_if_saved
 from webchat.backplane.publisher import Publisher
 from webchat.backplane.redis_client import RedisClient, RedisCommand
 from webchat.backplane.rooms import SharedRooms
@@ -66,6 +67,7 @@ class RedisNode:
         self._own_last_heard = 0.0
         self._connected_before = False
         self._outage_logged = False
+        self._persistence_checked = False
 
     async def start(self) -> None:
         """Join the other nodes. If Redis answers, the people on them are known when this returns."""
@@ -166,6 +168,9 @@ class RedisNode:
         if self._outage_logged:
             self._outage_logged = False
             log.info("Redis is reachable again.")
+        if not self._persistence_checked:
+            await warn_if_saved(self._client)
+            self._persistence_checked = True
         while True:
             await asyncio.sleep(self._timing.heartbeat)
             await self._send_heartbeat()
