@@ -75,7 +75,10 @@ class Checks:
         return True
 
     def _check_place(self, event: ChatMessage | Typing, channel: str) -> None:
-        """Check the names in an event, and that it is on the channel where its recipients listen."""
+        """Check the names in an event, and that it is on the channel where its recipients listen.
+
+        A room's name needs no check: only the names of rooms that exist here have listeners.
+        """
         if not _reaches_recipients(event, channel):
             raise InvalidFrame("its channel is not that of its recipients")
         for shown in (event.from_user, event.to_user):

@@ -215,13 +215,11 @@ class RedisNode:
     def _receive(self, node: str, item: NodeItem) -> None:
         match item:
             case NodeMessage(channel, message):
-                if self._is_here(message):
-                    self._checks.check_message(message, channel)
-                    self._hub.remote_event(message, channel)
+                self._checks.check_message(message, channel)
+                self._hub.remote_event(message, channel)
             case NodeTyping(channel, typing):
-                if self._is_here(typing):
-                    self._checks.check_typing(typing, channel)
-                    self._hub.remote_event(typing, channel)
+                self._checks.check_typing(typing, channel)
+                self._hub.remote_event(typing, channel)
             case Occupants(room, joined):
                 self._rooms.receive(node, replace(item, joined=self._checks.sound_names(room, joined)))
             case NodeLeft():
@@ -232,10 +230,6 @@ class RedisNode:
                 self._nodes.receive(node, replace(item, people=self._checks.sound_people("presence", people)))
             case _:
                 self._nodes.receive(node, item)
-
-    def _is_here(self, event: ChatMessage | Typing) -> bool:
-        """Whether an event is for everyone, for a person, or for a room that is known here."""
-        return event.room is None or event.room in self._hub.rooms
 
     # Leases and heartbeats.
 
