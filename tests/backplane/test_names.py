@@ -136,6 +136,20 @@ async def test_a_guest_gives_up_a_name_that_has_become_an_accounts(redis):
         assert two.users() == {"Sue*"}
 
 
+@on_loop
+async def test_a_guest_who_logs_in_to_the_account_of_their_name_stays_and_is_known_everywhere(redis):
+    async with Node(redis.url, timing=QUIET) as one, Node(redis.url, timing=QUIET) as two:
+        accounts, one.hub.accounts = one.hub.accounts, Accounts((), run=immediately)
+        guest, bob = await one.login("Sue"), await two.login("bob")
+        await acquainted(one, two)
+        one.hub.accounts = accounts
+        await one.do(guest, Rename("Sue", "password"))
+        await until(lambda: two.users() == {"Sue*", "bob"})
+        await two.tell(bob, "Sue", "hello")
+        await until(lambda: texts(guest) == ["hello"])
+        assert holders(redis, "Sue") == 1
+
+
 class TestDeadNodes:
     @on_loop
     async def test_a_name_is_taken_while_the_lease_of_its_node_lasts_and_free_afterwards(self, redis):
@@ -269,6 +283,17 @@ class TestOutages:
             with pytest.raises(NameTaken):
                 await two.login("ada")
             assert ada.outlet.closed is None
+
+    @on_loop
+    async def test_an_account_gets_a_name_that_redis_has_forgotten_at_once_although_a_guest_has_it(self, redis):
+        async with Node(redis.url, timing=QUIET) as one, Node(redis.url, timing=QUIET) as two:
+            one.hub.accounts = Accounts((), run=immediately)
+            guest = await one.login("Sue")
+            await acquainted(one, two)
+            redis.call("FLUSHALL")
+            await two.login("Sue", "password")
+            await until(lambda: guest.outlet.closed is not None)
+            assert await acquainted(one, two) == {"Sue*"}
 
 
 class TestRecords:

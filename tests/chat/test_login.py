@@ -320,3 +320,42 @@ class TestGuestWhoseNameBecomesAnAccounts:
         chat.login("Sue", "password")
         assert chat.hub.people.shown() == ("Sue*",)
         assert not chat.hub.people.on_node(NODE)
+
+    def test_they_stay_when_they_themselves_log_in_to_the_account(self):
+        backplane = WatchedBackplane()
+        chat = Chat(no_accounts(), backplane=backplane)
+        ada, guest = chat.login("ada"), chat.open()
+        token = chat.do(guest, Login("Sue")).token
+        window = chat.login("Sue", token=token)
+        chat.settle()
+        chat.hub.accounts = accounts()
+        welcome = chat.do(guest, Rename("Sue", "password"))
+        assert (welcome.username, welcome.authenticated, welcome.users) == ("Sue*", True, ("ada", "Sue*"))
+        assert welcome.token != token
+        assert guest.outlet.closed is None and guest in chat.hub.sessions
+        assert [notice.code for notice in window.outlet.of(Notice)] == ["name-taken"]
+        assert backplane.released == []
+        chat.clock.advance(1)
+        assert ada.outlet.take() == [Presence(("Sue*",), ("Sue",))]
+        assert chat.do(guest, Say("hello")).id
+
+    def test_they_stay_a_guest_when_they_log_in_to_the_account_with_a_wrong_password(self):
+        chat = Chat(no_accounts())
+        guest = chat.login("Sue")
+        chat.hub.accounts = accounts()
+        with pytest.raises(BadCredentials):
+            chat.do(guest, Rename("Sue", "wrong"))
+        assert (guest.username, guest.outlet.closed) == ("Sue", None)
+
+    def test_another_process_that_reports_the_guest_during_the_login_does_not_make_the_account_one(self):
+        backplane = WatchedBackplane(lambda: chat.hub.remote_joined(NODE, names.parse("Sue"), False))
+        chat = Chat(backplane=backplane)
+        sue = chat.login("Sue", "password")
+        assert (sue.username, chat.hub.people.shown()) == ("Sue*", ("Sue*",))
+
+    def test_a_guest_does_not_become_the_account_that_another_process_reports_during_their_login(self):
+        backplane = WatchedBackplane(lambda: chat.hub.remote_joined(NODE, names.parse("Sue"), True))
+        chat = Chat(no_accounts(), backplane=backplane)
+        with pytest.raises(NameTaken):
+            chat.login("Sue")
+        assert (chat.hub.people.shown(), backplane.released) == (("Sue*",), [names.key("Sue")])

@@ -133,7 +133,8 @@ class Claims:
         dead: set[bytes] = set()
         delay = FIRST_RECHECK
         while True:
-            verdict, *rest = await self._run_claim(key, authenticated, token, not self._is_guest_elsewhere(key), dead)
+            may_be_free = authenticated or not self._is_guest_elsewhere(key)  # a guest gives way to an account
+            verdict, *rest = await self._run_claim(key, authenticated, token, may_be_free, dead)
             if verdict == b"held":
                 return _text(rest[0])
             if verdict == b"taken":

@@ -152,8 +152,10 @@ class Hub:
     async def _rename(self, session: Session, before: Person, command: Rename) -> Welcome:
         person = await self._claims.claim(session, command)
         if person is not before:
-            self._log_out(session, before)
-            return self._log_in(session, person)
+            self._detach(session, before)
+            welcome = self._log_in(session, person)
+            self._claims.release(before.name.key)  # unless the new person has the same: a guest who took an account
+            return welcome
         if not person.authenticated:
             self.people.rename(person, names.parse(command.username))
         return self._welcome(session, person)
@@ -165,12 +167,16 @@ class Hub:
         return self._welcome(session, person)
 
     def _log_out(self, session: Session, person: Person) -> None:
+        self._detach(session, person)
+        self._claims.release(person.name.key)
+
+    def _detach(self, session: Session, person: Person) -> None:
+        """Take a connection out of the chat; its name is not released yet."""
         for room in list(session.rooms.values()):
             self._leave_room(session, person, room)
         session.person = None
         self.everyone.discard(session)
         self.people.remove_session(person, session)
-        self._claims.release(person.name.key)
 
     def _welcome(self, session: Session, person: Person) -> Welcome:
         self.people.presence.record_state_sent(session)
@@ -179,9 +185,12 @@ class Hub:
     def _new_person(self, name: names.Name, authenticated: bool) -> Person:
         return Person(name, authenticated, TokenBucket(self._message_rate, 2 * self._message_rate))
 
-    def _disconnect_guest(self, guest: Person) -> None:
-        """Disconnect a guest from all processes, as far as this one knows: their name is an account's now."""
-        self.evict(guest.name.key, Notice(NameTaken.code, "This name belongs to an account now."))
+    def _disconnect_guest(self, guest: Person, but: Session | None = None) -> None:
+        """Disconnect a guest from all processes, as far as this one knows: their name is an account's now.
+
+        The connection that has logged in to the account stays.
+        """
+        self.evict(guest.name.key, Notice(NameTaken.code, "This name belongs to an account now."), but)
         for node in list(guest.nodes):
             self.people.remove_node(guest, node)
 
@@ -352,10 +361,10 @@ class Hub:
             if deliver:
                 self.dispatch(message, room_channel(room.name))
 
-    def evict(self, key: str, notice: Notice) -> None:
-        """Disconnect all connections of a person to this process, after a notice that says why."""
+    def evict(self, key: str, notice: Notice, but: Session | None = None) -> None:
+        """Disconnect the connections of a person to this process, except one, after a notice that says why."""
         if person := self.people.find(key):
-            for session in [session for session in self.sessions if session.person is person]:
+            for session in [each for each in self.sessions if each.person is person and each is not but]:
                 session.send(notice)
                 self.close(session)
                 session.outlet.close("")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from webchat.chat import names
 from webchat.chat.accounts import Account, Accounts
-from webchat.chat.errors import BadMessage
+from webchat.chat.errors import BadMessage, NameTaken
 from webchat.chat.events import Login, Rename
 from webchat.chat.names import Name
 from webchat.chat.people import People, Person
@@ -16,11 +16,12 @@ class NameClaims:
     """The names that connections of this process use, or are about to use.
 
     `accounts` returns the accounts, which may be replaced at any time. `new_person` makes the person of a name, given
-    whether they are authenticated. `disconnect_guest` is called for a guest whose name now belongs to an account.
+    whether they are authenticated. `disconnect_guest` is called for a guest whose name a connection has claimed for an
+    account; that connection may be one of theirs, and stays.
     """
 
     def __init__(self, people: People, backplane: HubBackplane, *, accounts: Callable[[], Accounts],
-                 new_person: Callable[[Name, bool], Person], disconnect_guest: Callable[[Person], None]):
+                 new_person: Callable[[Name, bool], Person], disconnect_guest: Callable[[Person, Session], None]):
         self._people = people
         self._backplane = backplane
         self._accounts = accounts
@@ -68,28 +69,41 @@ class NameClaims:
 
     async def _claim(self, session: Session, name: Name, authenticated: bool, command: Login | Rename) -> Person:
         holder = self._people.find(name.key)
-        if holder and authenticated and not holder.authenticated:
-            self._disconnect_guest(holder)
-        elif holder and isinstance(command, Login):
+        if holder and holder.authenticated == authenticated and isinstance(command, Login):
             name = holder.name  # a further connection keeps the spelling of the first
         own = session.person if session.person and session.person.name.key == name.key else None
-        token = own.token if own else _token(command)
+        # A guest's token never becomes an account's: their other windows know it.
+        token = own.token if own and own.authenticated == authenticated else _token(command)
         self._pending[name.key] = self._pending.get(name.key, 0) + 1
         granted = False
         try:
             token = await self._backplane.claim(name, authenticated, token)
-            granted = not session.closed
+            if session.closed:
+                raise BadMessage("The connection ended during the login.")
+            person = self._person(session, name, authenticated)
+            granted = True
         finally:
             self._pending[name.key] -= 1
             if not self._pending[name.key]:
                 del self._pending[name.key]
             if not granted:
                 self.release(name.key)
-        if not granted:
-            raise BadMessage("The connection ended during the login.")
-        person = self._people.find(name.key) or self._new_person(name, authenticated)
         person.token = token
         return person
+
+    def _person(self, session: Session, name: Name, authenticated: bool) -> Person:
+        """Return the person of a name that this connection was granted, which a guest gives up to an account.
+
+        Raises NameTaken when another process has reported the account since the guest was granted the name.
+        """
+        person = self._people.find(name.key)
+        if person and person.authenticated == authenticated:
+            return person
+        if person and person.authenticated:
+            raise NameTaken
+        if person:
+            self._disconnect_guest(person, session)
+        return self._new_person(name, authenticated)
 
 
 def _token(command: Login | Rename) -> str:
