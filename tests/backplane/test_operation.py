@@ -82,7 +82,8 @@ async def test_the_settings_in_the_docs_are_valid_and_allow_all_that_a_node_does
 
 @on_loop
 async def test_in_a_cluster_each_command_touches_one_slot(tmp_path):
-    cluster = RedisServer("--cluster-enabled", "yes", "--cluster-config-file", str(tmp_path / "nodes.conf"),
+    cluster = RedisServer("--bind", "127.0.0.1", "--cluster-enabled", "yes",
+                          "--cluster-config-file", str(tmp_path / "nodes.conf"),
                           "--cluster-port", str(free_port()))
     try:
         cluster.start()
