@@ -198,7 +198,7 @@ class TestRefusals:
         assert refusal({"redis": url}).startswith(f"--redis {sentence}")
         assert refusal(environ={"WEBCHAT_REDIS": url}).startswith(f"WEBCHAT_REDIS {sentence}")
         file = toml(f'redis = "{url}"')
-        assert refusal(file=file).startswith(f"redis in {file} {sentence}")
+        assert refusal(file=file).startswith(f"redis in {file} (line 1) {sentence}")
 
     @pytest.mark.parametrize(("setting", "raw"), [
         ("redis", "redis://:p@ss/w:rd#1%@h"), ("redis", "s3cret@h"), ("redis", 12345), ("redis-key", 12345),

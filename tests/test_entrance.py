@@ -70,7 +70,7 @@ def rest(sock: socket.socket) -> bytes:
 
 
 def get(path: str, *headers: str) -> bytes:
-    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: a", *headers, "", ""]).encode()
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", *headers, "", ""]).encode()
 
 
 def doors(server: Program) -> dict[str, tuple[int, bytes, bytes]]:

@@ -57,7 +57,7 @@ async def test_a_name_that_looks_the_same_is_the_same_on_another_node(redis):
     async with Node(redis.url) as one, Node(redis.url) as two:
         await one.login("ada")
         with pytest.raises(NameTaken):
-            await two.login("аdа")
+            await two.login("ＡＤＡ")
 
 
 @on_loop
