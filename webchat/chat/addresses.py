@@ -1,0 +1,18 @@
+"""Whose limit an IP address counts for."""
+
+from ipaddress import IPv6Address, IPv6Network
+
+
+def network_of(address: str) -> str:
+    """Return what belongs to one subscriber: an IPv4 address, or the /64 network of an IPv6 address.
+
+    A subscriber can use any address of their /64 (RFC 6177). An IPv4 address in IPv6 clothing (`::ffff:192.0.2.1`) is
+    that IPv4 address. Text that is no address is returned as it is.
+    """
+    if ":" not in address:
+        return address
+    try:
+        parsed = IPv6Address(address)
+    except ValueError:
+        return address
+    return str(parsed.ipv4_mapped or IPv6Network((int(parsed), 64), strict=False))
