@@ -19,7 +19,7 @@ from tornado.tcpserver import TCPServer
 from webchat.chat.errors import ChatError, ServerFull
 from webchat.chat.events import Event
 from webchat.chat.hub import Hub
-from webchat.chat.limits import LOGIN_TRIES, TYPED_LOGIN_TIME
+from webchat.chat.limits import LOGIN_TIME, LOGIN_TRIES
 from webchat.chat.session import Session
 from webchat.codecs.stream_input import ItemT, StreamDecoder
 from webchat.net.accept import PatientAccept
@@ -45,14 +45,14 @@ CallLater = Callable[[float, Callable[[], None]], Timer]
 class TCPDoor(PatientAccept, TCPServer):
     """One listening port of the chat; a `webchat.gateways.door.Door`.
 
-    A connection is closed if `login_time` seconds pass without a complete line or message and nobody has logged in, and
-    after `login_tries` refused logins. A peer has `close_time` seconds to close its own side after the last words.
+    A connection is closed if nobody has logged in `login_time` seconds after it was accepted, and after `login_tries`
+    refused logins. A peer has `close_time` seconds to close its own side after the last words.
     `call_later(seconds, callback)` is the running event loop's unless given.
     """
 
     connection: type[Connection[Any]]
 
-    def __init__(self, hub: Hub, outbox: Outbox, *, login_time: float = TYPED_LOGIN_TIME,
+    def __init__(self, hub: Hub, outbox: Outbox, *, login_time: float = LOGIN_TIME,
                  login_tries: int = LOGIN_TRIES, close_time: float = PEER_CLOSE_TIME,
                  call_later: CallLater | None = None):
         super().__init__(max_buffer_size=4 * SEGMENT_SIZE, read_chunk_size=SEGMENT_SIZE)
@@ -164,7 +164,7 @@ class Connection(Generic[ItemT]):
         except ServerFull as error:
             self.close(str(error))
         else:
-            self._expect_login()
+            self._set_timer(self.door.login_time, self._login_overdue)
             self.send_greeting()
 
     async def _next_items(self) -> Iterable[ItemT]:
@@ -209,8 +209,6 @@ class Connection(Generic[ItemT]):
                 await self.handle_item(item)
             except ChatError as error:
                 self._refuse(error)
-            if self.session.person is None and not self.closing:
-                self._expect_login()
             if count % ITEMS_PER_TURN == 0:
                 await asyncio.sleep(0)
         # Not at the end of this turn of the event loop: a peer that has closed its sending side still has to receive
@@ -224,12 +222,9 @@ class Connection(Generic[ItemT]):
             if self._refused_logins >= self.door.login_tries:
                 self.close("There were too many refused logins.")
 
-    def _expect_login(self) -> None:
-        self._set_timer(self.door.login_time, self._login_overdue)
-
     def _login_overdue(self) -> None:
         if self.session.person is None:
-            self.close("No name was given in time.")
+            self.close("No name was given in time; connect again.")
 
     def _too_slow(self, reason: str) -> None:
         log.info("A connection from %s is closed: %s", self.address, reason)
