@@ -28,6 +28,7 @@ from webchat.chat.accounts import Accounts
 from webchat.chat.events import ChatMessage, Event, Login, Say, Tell
 from webchat.chat.hub import Hub
 from webchat.chat.session import Session
+from webchat.net.fair_threads import FairThreads
 
 LISTENERS = 400
 ROUNDS = 60
@@ -157,7 +158,7 @@ class BenchmarkNode:
 
     def __init__(self, backplane: Backplane):
         self.backplane = backplane
-        self.hub = Hub(Accounts((), run=asyncio.to_thread), backplane, asyncio.get_running_loop())
+        self.hub = Hub(Accounts((), run=FairThreads(1, "password").run), backplane, asyncio.get_running_loop())
         backplane.attach(self.hub)
 
     async def login(self, name: str, outlet: Receiver) -> Session:

@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -27,6 +26,7 @@ from webchat.gateways.monitoring import Health, Metrics
 from webchat.listeners import CannotStart
 from webchat.net.addresses import AddressLimit
 from webchat.net.entrance import Entrance
+from webchat.net.fair_threads import FairThreads
 from webchat.net.outbox import Outbox
 from webchat.net.proxies import Proxies
 from webchat.web import WebDoor
@@ -48,7 +48,7 @@ class Server:
     def __init__(self, config: Config):
         self.config = config
         self.backplane = _backplane(config)
-        self._hashing = ThreadPoolExecutor(HASHING_THREADS, "password")
+        self._hashing = FairThreads(HASHING_THREADS, "password")
         self._doors: list[Door] = []
         self._started = time.monotonic()
 
@@ -83,12 +83,12 @@ class Server:
             door.stop()
         await asyncio.wait([asyncio.ensure_future(door.drain(GOING_DOWN)) for door in self._doors], timeout=DRAIN_TIME)
         await self.backplane.stop()
-        self._hashing.shutdown(wait=False)
+        self._hashing.stop()
 
     def reload_accounts(self) -> None:
         """Read the accounts file again. Nobody is disconnected, and a file with an error changes nothing."""
         try:
-            self.hub.accounts = self._load_accounts(failures=self.hub.accounts.failures)
+            self.hub.accounts = self._load_accounts(guesses=self.hub.accounts.guesses)
             log.info("The accounts were read again.")
         except CannotStart as error:
             log.error("The accounts stay as they were: %s", error)
@@ -99,7 +99,7 @@ class Server:
                       len(self.hub.people))
 
     def _load_accounts(self, **options: Any) -> Accounts:
-        run = partial(asyncio.get_running_loop().run_in_executor, self._hashing)
+        run = self._hashing.run
         try:
             if self.config.accounts:
                 return accounts.load(self.config.accounts, run, **options)

@@ -138,6 +138,6 @@ class Chat:
             session.outlet.take()
 
 
-async def immediately(compare: Callable[..., Any], *args: Any) -> Any:
+async def immediately(network: str, compare: Callable[..., Any], *args: Any) -> Any:
     """Compare a password without a thread."""
     return compare(*args)

@@ -16,9 +16,11 @@ class FakeThreads:
 
     def __init__(self):
         self.calls = []
+        self.networks = []
         self.paused = False
 
-    async def run(self, compare, *args):
+    async def run(self, network, compare, *args):
+        self.networks.append(network)
         self.calls.append(args)
         if self.paused:
             await Pause()
@@ -113,31 +115,45 @@ class TestVerify:
 
 
 class TestGuessing:
-    def test_after_five_wrong_passwords_even_the_right_one_is_refused(self, demo, threads):
+    """What Guesses counts is tested in test_guesses.py."""
+
+    def test_after_five_wrong_passwords_even_the_right_one_has_to_wait_and_is_not_compared(self, demo, threads):
         fail(demo, "Alex", 5)
-        with pytest.raises(SlowDown, match="wait a minute"):
+        with pytest.raises(SlowDown, match=r"wrong passwords; try again in 1 second\."):
             verify(demo, "Alex", "password")
         assert len(threads.calls) == 5
 
-    def test_it_is_accepted_a_minute_after_them_even_if_there_were_more_attempts(self, demo, clock):
+    def test_the_sentence_says_how_long_to_wait(self, demo, clock):
+        fail(demo, "Alex", 5)
+        for seconds in (2, 4, 8, 16, 32, 60, 60):
+            clock.advance(60)
+            fail(demo, "Alex", 1)
+            with pytest.raises(SlowDown, match=rf"try again in {seconds} seconds\."):
+                verify(demo, "Alex", "password")
+
+    def test_the_right_password_is_accepted_after_the_pause_even_if_there_were_more_attempts(self, demo, clock):
         fail(demo, "Alex", 5)
         for _ in range(10):
-            clock.advance(5.99)
+            clock.advance(0.09)
             with pytest.raises(SlowDown):
                 verify(demo, "ALEX", "wrong")
-        clock.advance(0.2)
+        clock.advance(0.11)
         assert verify(demo, "Alex", "password")
 
-    def test_a_successful_login_does_not_reset_the_count(self, demo):
-        fail(demo, "Alex", 4)
-        assert verify(demo, "Alex", "password")
-        fail(demo, "Alex", 1)
+    def test_many_addresses_cannot_lock_an_owner_out_of_where_they_were_last(self, demo):
+        verify(demo, "Alex", "password", HERE)
+        fail(demo, "Alex", 5, THERE)
         with pytest.raises(SlowDown):
-            verify(demo, "Alex", "password")
+            verify(demo, "Alex", "password", "192.0.2.3")
+        assert verify(demo, "Alex", "password", HERE)
 
-    def test_other_names_and_other_addresses_are_not_limited(self, demo):
-        fail(demo, "Alex", 5)
-        assert verify(demo, "Sue", "password") and verify(demo, "Alex", "password", THERE)
+    def test_every_address_of_one_subscriber_counts_as_the_same(self, demo, threads):
+        for number in range(20):
+            fail(demo, f"name {number}", 1, f"2001:db8::{number:x}")
+        with pytest.raises(SlowDown):
+            verify(demo, "Alex", "password", "2001:db8::ffff")
+        assert verify(demo, "Alex", "password", "2001:db8:0:1::")
+        assert set(threads.networks) == {"2001:db8::/64", "2001:db8:0:1::/64"}
 
     def test_a_name_without_an_account_is_limited_too(self, demo):
         fail(demo, "Hugo", 5)
@@ -156,28 +172,66 @@ class TestGuessing:
             outcomes.append(refused.type)
         assert outcomes == [BadCredentials] * 5 + [SlowDown]
 
-    def test_the_number_of_waiting_comparisons_is_bounded_and_recovers(self, demo, threads):
-        limited = Accounts(demo, threads.run, max_waiting=2)
-        threads.paused = True
-        waiting = [limited.verify(parse("Alex"), "password", HERE) for _ in range(2)]
-        for one in waiting:
-            one.send(None)
-        with pytest.raises(SlowDown, match="logging in"):
-            verify(limited, "Sue", "password")
-        for one in waiting:
-            one.close()
-        threads.paused = False
-        assert verify(limited, "Sue", "password")
-
     def test_reloaded_accounts_keep_the_count_of_wrong_passwords(self, tmp_path):
         file = tmp_path / "accounts.toml"
         file.touch()
         before = load(file, immediately)
         fail(before, "Alex", 5)
-        for after in (load(file, immediately, failures=before.failures),
-                      demo_accounts(immediately, failures=before.failures)):
+        for after in (load(file, immediately, guesses=before.guesses),
+                      demo_accounts(immediately, guesses=before.guesses)):
             with pytest.raises(SlowDown):
                 verify(after, "Alex", "password")
+
+    def test_reloaded_accounts_still_know_where_the_owners_were_last(self, demo, threads):
+        verify(demo, "Alex", "password", HERE)
+        fail(demo, "Alex", 5, THERE)
+        assert verify(Accounts(demo, threads.run, guesses=demo.guesses), "Alex", "password", HERE)
+
+
+class TestWaiting:
+    """Logins whose password waits to be compared."""
+
+    @pytest.fixture
+    def start(self, demo, threads):
+        """Let somebody log in with the right password, and wait for the comparison."""
+        limited = Accounts(demo, threads.run, max_waiting=4)
+        threads.paused = True
+        started = []
+
+        def start(address, name="Alex"):
+            login = limited.verify(parse(name), "password", address)
+            started.append(login)
+            login.send(None)
+            return login
+
+        yield start
+        for login in started:
+            login.close()
+
+    def test_their_number_is_bounded_and_recovers(self, start):
+        waiting = [start(HERE) for _ in range(4)]
+        with pytest.raises(SlowDown, match="logging in"):
+            start(HERE, "Sue")
+        waiting[0].close()
+        start(HERE, "Sue")
+
+    def test_a_network_with_many_of_them_leaves_the_others_their_share(self, start):
+        for _ in range(4):
+            start(HERE)
+        for _ in range(2):
+            start(THERE)
+        with pytest.raises(SlowDown):
+            start(THERE)
+
+    def test_the_first_of_a_network_is_always_let_in(self, start):
+        for number in range(20):
+            start(f"192.0.2.{number}")
+
+    def test_networks_that_have_none_left_take_no_share(self, start):
+        for login in [start(f"192.0.2.{number}") for number in range(20)]:
+            login.close()
+        for _ in range(4):
+            start(HERE)
 
 
 def test_the_repr_of_an_account_does_not_contain_its_hash():
