@@ -148,6 +148,8 @@ class Config:
     history: int = _setting(10, INTEGER, "Messages kept of each room, in memory.", at_least=0, at_most=1000)
     message_rate: float = _setting(100.0, NUMBER, "Messages per second and user; 0 means no limit.",
                                    at_least=0, at_most=1e6)
+    address_rate: float | None = _setting(
+        None, NUMBER, "Messages per second and IP address; by default ten times a user's.", at_least=0, at_most=1e7)
     max_connections: int = _setting(20_000, INTEGER, "Most connections at the same time; more are refused.",
                                     at_least=1, at_most=1_000_000)
     max_per_address: int = _setting(
@@ -328,7 +330,7 @@ def _notices(config: Config) -> Iterator[str]:
 
 
 def _out_of_limits(where: str, value: Any, limits: Mapping[str, Any]) -> Iterator[str]:
-    if "at_least" in limits and not limits["at_least"] <= value <= limits["at_most"]:
+    if "at_least" in limits and value is not None and not limits["at_least"] <= value <= limits["at_most"]:
         yield f"{where} must be between {limits['at_least']} and {limits['at_most']:,.0f}, not {value}."
     if "choices" in limits and value not in limits["choices"]:
         yield f"{where} must be one of {', '.join(limits['choices'])}, not {value!r}."

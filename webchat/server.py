@@ -59,7 +59,8 @@ class Server:
         tls = listeners.tls_context(config)
         sockets = listeners.bind(config, reuse_port=config.workers > 1)
         self.hub = hub = Hub(known, self.backplane, asyncio.get_running_loop(), history=config.history,
-                             message_rate=config.message_rate, capacity=config.max_connections)
+                             message_rate=config.message_rate, address_rate=config.address_rate,
+                             capacity=config.max_connections)
         self.backplane.attach(hub)
         await self.backplane.start()
         outbox, entrance = Outbox(), _entrance(config)

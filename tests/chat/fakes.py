@@ -120,11 +120,12 @@ class Chat:
         self.hub = Hub(accounts or demo_accounts(run=immediately), backplane or LocalBackplane(), self.clock,
                        **settings)
 
-    def open(self, echo: bool = True, encode=as_it_is) -> Session:
-        return self.hub.open(encode=encode, outlet=Outlet(), address="127.0.0.1", echo=echo)
+    def open(self, echo: bool = True, encode=as_it_is, address: str = "127.0.0.1") -> Session:
+        return self.hub.open(encode=encode, outlet=Outlet(), address=address, echo=echo)
 
-    def login(self, username: str, password: str = "", token: str = "", echo: bool = True) -> Session:
-        session = self.open(echo)
+    def login(self, username: str, password: str = "", token: str = "", echo: bool = True,
+              address: str = "127.0.0.1") -> Session:
+        session = self.open(echo, address=address)
         session.send(self.do(session, Login(username, password, token)))
         return session
 

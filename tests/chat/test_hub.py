@@ -27,6 +27,15 @@ def texts(session):
     return [message.text for message in session.outlet.of(ChatMessage)]
 
 
+def attempt(chat, session, command):
+    """Do it, and return whether it was allowed."""
+    try:
+        chat.do(session, command)
+    except SlowDown:
+        return False
+    return True
+
+
 def member(chat, name="Alex"):
     """Somebody who has joined the room."""
     session = chat.login(name, "password")
@@ -196,13 +205,111 @@ class TestRateLimit:
         with pytest.raises(SlowDown):
             chat.do(chat.login("ada", token=token), Say("x"))
 
-    def test_joins_count_too(self):
+    def test_another_name_brings_no_new_allowance(self):
+        chat = Chat(message_rate=1)
+        ada, bob = chat.login("ada"), chat.login("bob")
+        for number in range(5):
+            for _ in range(5):
+                attempt(chat, ada, Say("x"))
+            chat.do(ada, Rename(f"ada {number}"))
+        assert len(texts(bob)) == 2
+
+    def test_another_name_takes_nothing_from_who_has_the_old_one(self):
+        chat = Chat(message_rate=1)
+        ada = chat.login("ada")
+        for _ in range(2):
+            chat.do(ada, Say("x"))
+        chat.do(ada, Rename("bob"))
+        chat.do(chat.login("ada"), Say("x"))
+
+    def test_a_connection_that_takes_a_persons_name_shares_their_allowance(self):
+        chat = Chat(message_rate=1)
+        one, two = chat.login("admin", "admin"), chat.login("ada")
+        for _ in range(2):
+            chat.do(one, Say("x"))
+        chat.do(two, Rename("admin", "admin"))
+        with pytest.raises(SlowDown):
+            chat.do(two, Say("x"))
+
+    def test_another_connection_from_the_same_address_brings_no_new_allowance_in_the_end(self):
+        chat = Chat(message_rate=1)
+        bob, said = chat.login("bob", address="192.0.2.2"), 0
+        for number in range(50):
+            ada = chat.login(f"ada {number}")
+            for _ in range(5):
+                said += attempt(chat, ada, Say("x"))
+            chat.hub.close(ada)
+        assert said == len(texts(bob)) == 20
+        chat.clock.advance(1)
+        assert sum(attempt(chat, chat.login(f"eve {number}"), Say("x")) for number in range(50)) == 10
+
+    def test_people_at_other_addresses_are_not_limited_by_it(self):
+        chat = Chat(message_rate=1, address_rate=1)
+        ada, bob, cyd = chat.login("ada"), chat.login("bob"), chat.login("cyd", address="192.0.2.2")
+        assert [attempt(chat, session, Say("x")) for session in (ada, ada, bob, cyd)] == [True, True, False, True]
+
+    def test_the_rate_of_an_address_can_be_set(self):
+        chat = Chat(message_rate=1, address_rate=3)
+        people = [chat.login(f"ada {number}") for number in range(10)]
+        assert sum(attempt(chat, session, Say("x")) for session in people) == 6
+
+    def test_an_address_rate_of_0_means_no_limit_for_the_address(self):
+        chat = Chat(message_rate=1, address_rate=0)
+        people = [chat.login(f"ada {number}") for number in range(300)]
+        assert all(attempt(chat, session, Say("x")) for session in people)
+
+    def test_closing_a_connection_twice_does_not_let_its_address_be_forgotten(self):
+        chat = Chat(message_rate=1)
+        ada, bob = chat.login("ada"), chat.login("bob")
+        for session in (ada, ada, bob):
+            chat.hub.close(session)
+        assert ada.shared.connections == 0
+
+    def test_ten_names_can_be_taken_at_once_and_then_one_a_second(self):
+        chat = Chat()
+        ada, bob = chat.login("ada"), chat.login("bob")
+        for number in range(9):
+            chat.do(ada, Rename(f"ada {number}"))
+        chat.clock.advance(0.1)
+        bob.outlet.take()
+        with pytest.raises(SlowDown, match="Too many logins and changes of name at once; wait a moment"):
+            chat.do(ada, Rename("ada 10"))
+        assert ada.username == "ada 8"
+        chat.clock.advance(0.9)
+        assert bob.outlet.of(Presence) == []
+        assert sum(attempt(chat, ada, Rename(f"ada {number}")) for number in range(20, 30)) == 1
+
+    def test_logins_of_one_address_are_limited(self):
+        chat = Chat(message_rate=1)
+        logged_in = 0
+        for number in range(2500):
+            session = chat.open()
+            logged_in += attempt(chat, session, Login(f"ada {number}"))
+            chat.hub.close(session)
+        assert logged_in == 2000
+        chat.login("ada", address="192.0.2.2")
+
+    def test_joins_and_parts_have_an_allowance_of_their_own(self):
         chat = Chat(message_rate=1)
         alex = chat.login("Alex", "password")
-        for _ in range(2):
+        for _ in range(30):
             chat.do(alex, Join(ROOM))
+            chat.do(alex, Part(ROOM))
+        with pytest.raises(SlowDown, match="Too many rooms entered and left"):
+            chat.do(alex, Join(ROOM))
+        chat.do(alex, Say("x"))
+        chat.clock.advance(0.5)
+        chat.do(alex, Join(ROOM))
         with pytest.raises(SlowDown):
-            chat.do(alex, Join(ROOM))
+            chat.do(alex, Part(ROOM))
+        assert ROOM in alex.rooms
+
+    def test_what_is_refused_is_counted(self):
+        chat = Chat(message_rate=1)
+        ada = chat.login("ada")
+        for _ in range(5):
+            attempt(chat, ada, Say("x"))
+        assert chat.hub.refusals == {"slow-down": 3}
 
 
 class TestTyping:
@@ -220,6 +327,22 @@ class TestTyping:
         for _ in range(2):
             chat.do(ada, Type(to_user="bob"))
         assert bob.outlet.of(Typing) == [Typing("ada", to_user="bob")]
+
+    def test_neither_another_name_nor_another_connection_brings_more_hints(self):
+        chat = Chat(message_rate=1)
+        bob = chat.login("bob", address="192.0.2.2")
+        ada = chat.login("ada")
+        for number in range(5):
+            chat.do(ada, Rename(f"ada {number}"))
+            for _ in range(5):
+                chat.do(ada, Type())
+        assert len(bob.outlet.of(Typing)) == 5
+        for number in range(20):
+            eve = chat.login(f"eve {number}")
+            for _ in range(5):
+                chat.do(eve, Type())
+            chat.hub.close(eve)
+        assert len(bob.outlet.of(Typing)) == 45
 
     def test_a_hint_reaches_those_whom_it_is_for(self, chat):
         alex, sue, ada = member(chat), member(chat, "Sue"), chat.login("ada")

@@ -4,7 +4,6 @@ import pytest
 
 from tests.chat.fakes import Outlet, as_it_is
 from webchat.chat import names
-from webchat.chat.limits import TokenBucket
 from webchat.chat.people import People, Person
 from webchat.chat.presence import PresenceTracker
 from webchat.chat.session import Session
@@ -18,7 +17,7 @@ def people():
 
 
 def person(name, authenticated=False):
-    return Person(names.parse(name), authenticated, TokenBucket(0, 0))
+    return Person(names.parse(name), authenticated)
 
 
 def session():

@@ -34,6 +34,10 @@ class Lines:
         return f"{name}\n"
 
     @staticmethod
+    def renaming(name):
+        return f"/nick {name}\n"
+
+    @staticmethod
     def saying(text):
         return f"{text}\n"
 
@@ -52,6 +56,8 @@ class Braces:
     @staticmethod
     def naming(name):
         return f"{{REGISTER}}{name}\n"
+
+    renaming = naming
 
     @staticmethod
     def saying(text):
@@ -251,6 +257,17 @@ class Behaviour(Reading):
         await self.refused(hugo, str(SlowDown()))
         await self.hear(ada, "Hugo", "text 0")
         assert len(self.hub.sessions) == 2
+
+    @gen_test
+    async def test_a_name_that_is_changed_too_often_stays_and_the_refusal_says_so(self):
+        port = self.open_it()
+        ada, hugo = await self.enter(port, "ada"), await self.enter(port, "Hugo")
+        for number in range(9):
+            hugo.send(self.renaming(f"Hugo {number}"))
+        hugo.send(self.renaming("Hans"))
+        await self.refused(hugo, "Too many logins and changes of name at once; wait a moment.")
+        hugo.send(self.saying("still me"))
+        assert "Hans" not in await self.hear(ada, "Hugo 8", "still me")
 
     @gen_test
     async def test_a_browser_and_a_tls_client_are_closed_and_say_nothing_to_anybody(self):

@@ -10,6 +10,17 @@ from typing import Any, overload
 
 from webchat.chat import names
 from webchat.chat.accounts import Accounts
+from webchat.chat.allowances import (
+    MESSAGES,
+    NAMES,
+    ROOMS,
+    SENTENCES,
+    TYPING,
+    AddressBook,
+    Allowances,
+    address_rates,
+    connection_rates,
+)
 from webchat.chat.audience import Audience, Encoder, Outlet
 from webchat.chat.errors import (
     ChatError,
@@ -40,7 +51,6 @@ from webchat.chat.events import (
     Welcome,
 )
 from webchat.chat.ids import IdGenerator
-from webchat.chat.limits import TokenBucket
 from webchat.chat.login import NameClaims
 from webchat.chat.people import People, Person
 from webchat.chat.ports import Clock, HubBackplane, Ids
@@ -52,8 +62,8 @@ from webchat.chat.texts import clean
 PRESENCE_DELAY = 0.09
 """Seconds for which presence changes are collected. A late event loop included, they are sent within 0.1 s."""
 
-TYPING_RATE, TYPING_BURST = 2, 5
-"""Typing hints that a connection may send a second, and at once. Further hints are dropped."""
+SPENT: dict[type[Command], str] = {Say: MESSAGES, Tell: MESSAGES, Rename: NAMES, Join: ROOMS, Part: ROOMS}
+"""Which allowance the commands of somebody who has logged in take from; they are refused if there is none left."""
 
 EVERYONE = "everyone"
 """The channel that everybody listens to. Rooms and people have channels of their own."""
@@ -71,15 +81,17 @@ class Hub:
     """The chat of one process.
 
     `backplane` connects it to the other processes; attach the hub to it, and it calls the `remote_` methods,
-    `merge_history` and `evict`. `message_rate` is the number of messages that each person may send a second, `capacity`
-    the number of connections at once; 0 means no limit. `history` is the number of messages that a room keeps.
+    `merge_history` and `evict`. `message_rate` is the number of messages that each person may send a second,
+    `address_rate` that of all connections of one address (by default ten times as many), `capacity` the number of
+    connections at once; 0 means no limit. `history` is the number of messages that a room keeps.
 
     `messages` counts the messages sent here by kind of recipient ("everyone", "room", "user"), `refusals` the refused
     commands by error code. `accounts` may be replaced at any time.
     """
 
     def __init__(self, accounts: Accounts, backplane: HubBackplane, clock: Clock, *, history: int = 10,
-                 message_rate: float = 0, capacity: int = 0, ids: Ids | None = None):
+                 message_rate: float = 0, address_rate: float | None = None, capacity: int = 0,
+                 ids: Ids | None = None):
         self.accounts = accounts
         self.sessions: set[Session] = set()
         self.everyone = Audience()
@@ -90,10 +102,11 @@ class Hub:
         self._backplane = backplane
         self._clock = clock
         self._history = history
-        self._message_rate = message_rate
+        self._rates = connection_rates(message_rate)
+        self._addresses = AddressBook(address_rates(10 * message_rate if address_rate is None else address_rate))
         self._capacity = capacity
         self._ids = ids or IdGenerator()
-        self._claims = NameClaims(self.people, backplane, accounts=lambda: self.accounts, new_person=self._new_person,
+        self._claims = NameClaims(self.people, backplane, accounts=lambda: self.accounts,
                                   disconnect_guest=self._disconnect_guest)
         self._handlers: dict[type[Command], Callable[[Session, Person, Any], Awaitable[Receipt]]] = {
             Say: self._say, Tell: self._tell, Join: self._join, Part: self._part, Rename: self._rename,
@@ -106,14 +119,18 @@ class Hub:
         """Add a connection that has not logged in; the arguments are those of Session. Raises ServerFull."""
         if self._capacity and len(self.sessions) >= self._capacity:
             raise ServerFull
-        session = Session(encode, outlet, address, echo)
+        session = Session(encode, outlet, address, echo, own=Allowances(self._rates),
+                          shared=self._addresses.enter(address, self._clock.time()))
         self.sessions.add(session)
         return session
 
     def close(self, session: Session) -> None:
         """Remove a connection and everything that belongs to it. Closing it again does nothing."""
+        if session.closed:
+            return
         session.closed = True
         self.sessions.discard(session)
+        self._addresses.leave(session.shared)
         if session.person:
             self._log_out(session, session.person)
 
@@ -139,14 +156,21 @@ class Hub:
                 return await self._login(session, command)
             if session.person is None:
                 raise LoginRequired
+            if kind := SPENT.get(type(command)):
+                self._spend(session, kind)
             return await self._handlers[type(command)](session, session.person, command)
         except ChatError as error:
             self.refusals[error.code] += 1
             raise
 
+    def _spend(self, session: Session, kind: str) -> None:
+        if not session.may(kind, self._clock.time()):
+            raise SlowDown(SENTENCES[kind])
+
     # Logins.
 
     async def _login(self, session: Session, command: Login) -> Welcome:
+        self._spend(session, NAMES)
         return self._log_in(session, await self._claims.claim(session, command))
 
     async def _rename(self, session: Session, before: Person, command: Rename) -> Welcome:
@@ -162,6 +186,8 @@ class Hub:
 
     def _log_in(self, session: Session, person: Person) -> Welcome:
         session.person = person
+        # A person's connections share one allowance of messages. It stays with a connection that changes its name.
+        person.messages = session.own[MESSAGES] = person.messages or session.own[MESSAGES]
         self.people.add_session(person, session)
         self.everyone.add(session)
         return self._welcome(session, person)
@@ -182,9 +208,6 @@ class Hub:
         self.people.presence.record_state_sent(session)
         return Welcome(person.shown, person.authenticated, self.people.shown(), self._groups_of(person), person.token)
 
-    def _new_person(self, name: names.Name, authenticated: bool) -> Person:
-        return Person(name, authenticated, TokenBucket(self._message_rate, 2 * self._message_rate))
-
     def _disconnect_guest(self, guest: Person, but: Session | None = None) -> None:
         """Disconnect a guest from all processes, as far as this one knows: their name is an account's now.
 
@@ -197,7 +220,6 @@ class Hub:
     # Messages.
 
     async def _say(self, session: Session, person: Person, command: Say) -> Sent:
-        self._limit_rate(person)
         if command.room is None:
             message = self._message(person, clean(command.text))
             self._send_pending_join(person.shown)
@@ -211,7 +233,6 @@ class Hub:
         return Sent(message.id, message.time)
 
     async def _tell(self, session: Session, person: Person, command: Tell) -> Sent:
-        self._limit_rate(person)
         recipient = self._recipient(command.to_user)
         message = self._message(person, clean(command.text), to_user=recipient.shown)
         self._send_pending_join(person.shown)
@@ -229,9 +250,7 @@ class Hub:
             channel, hint = room_channel(room.name), Typing(person.shown, room=room.name)
         else:
             channel, hint = EVERYONE, Typing(person.shown)
-        if session.typing_limit is None:
-            session.typing_limit = TokenBucket(TYPING_RATE, TYPING_BURST)
-        if session.typing_limit.take(self._clock.time()):
+        if session.may(TYPING, self._clock.time()):
             self.publish(hint, channel, skip=session)
 
     def publish(self, event: Event, channel: str, skip: Session | None = None) -> None:
@@ -256,10 +275,6 @@ class Hub:
             return person
         raise NoSuchUser
 
-    def _limit_rate(self, person: Person) -> None:
-        if not person.bucket.take(self._clock.time()):
-            raise SlowDown
-
     def _message(self, person: Person, text: str, room: str | None = None, to_user: str | None = None) -> ChatMessage:
         self.messages["room" if room else "user" if to_user else "everyone"] += 1
         id, time = self._ids()
@@ -268,7 +283,6 @@ class Hub:
     # Rooms.
 
     async def _join(self, session: Session, person: Person, command: Join) -> Joined:
-        self._limit_rate(person)
         name = find_room_name(command.room, self._groups_of(person))
         if name is None:
             raise NotAMember
@@ -334,7 +348,7 @@ class Hub:
             self._disconnect_guest(person)
             person = None
         if person is None:
-            person = self._new_person(name, authenticated)
+            person = Person(name, authenticated)
         elif person.name.text != name.text:
             self.people.rename(person, name)
         self.people.add_node(person, node)

@@ -15,17 +15,15 @@ from webchat.chat.session import Session
 class NameClaims:
     """The names that connections of this process use, or are about to use.
 
-    `accounts` returns the accounts, which may be replaced at any time. `new_person` makes the person of a name, given
-    whether they are authenticated. `disconnect_guest` is called for a guest whose name a connection has claimed for an
-    account; that connection may be one of theirs, and stays.
+    `accounts` returns the accounts, which may be replaced at any time. `disconnect_guest` is called for a guest whose
+    name a connection has claimed for an account; that connection may be one of theirs, and stays.
     """
 
     def __init__(self, people: People, backplane: HubBackplane, *, accounts: Callable[[], Accounts],
-                 new_person: Callable[[Name, bool], Person], disconnect_guest: Callable[[Person, Session], None]):
+                 disconnect_guest: Callable[[Person, Session], None]):
         self._people = people
         self._backplane = backplane
         self._accounts = accounts
-        self._new_person = new_person
         self._disconnect_guest = disconnect_guest
         self._pending: dict[str, int] = {}  # claims that wait for the backplane, by key
 
@@ -103,7 +101,7 @@ class NameClaims:
             raise NameTaken
         if person:
             self._disconnect_guest(person, session)
-        return self._new_person(name, authenticated)
+        return Person(name, authenticated)
 
 
 def _token(command: Login | Rename) -> str:

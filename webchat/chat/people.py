@@ -10,16 +10,16 @@ class Person:
     """Somebody in the chat: one name, with any number of connections.
 
     `sessions` are the connections to this process, `nodes` the ids of the other processes that the person is connected
-    to; a person without either has left. `token` proves that another connection belongs to the same person. `bucket`
-    limits the rate of messages.
+    to; a person without either has left. `token` proves that another connection belongs to the same person. `messages`
+    is the allowance that their connections share; None before the first of them.
     """
 
-    __slots__ = ("authenticated", "bucket", "name", "nodes", "sessions", "shown", "token")
+    __slots__ = ("authenticated", "messages", "name", "nodes", "sessions", "shown", "token")
 
-    def __init__(self, name: Name, authenticated: bool, bucket: TokenBucket, token: str = ""):
+    def __init__(self, name: Name, authenticated: bool, token: str = ""):
         self.authenticated = authenticated
         self.set_name(name)
-        self.bucket = bucket
+        self.messages: TokenBucket | None = None
         self.token = token
         self.sessions = Audience()
         self.nodes: set[str] = set()

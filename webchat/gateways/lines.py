@@ -108,10 +108,10 @@ class LineConnection(Connection[lines.LineInput]):
         self.send_sentence(f"What you type goes to #{joined.room} now; /part leaves it, /all text goes to everyone.")
 
     async def _part(self, command: Part) -> None:
+        await self.hub.handle(self.session, command)
         is_current = self.room is not None and _is_same_room(self.room, command.room)
         if is_current:
             self.room = None
-        await self.hub.handle(self.session, command)
         self.send_sentence("You have left the room." + (" What you type goes to everyone again." if is_current else ""))
 
     async def _list_users(self, command: ListUsers) -> None:
