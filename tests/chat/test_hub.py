@@ -6,7 +6,16 @@ import pytest
 
 from tests.chat.fakes import Chat, Outlet, WatchedBackplane, immediately
 from webchat.chat.accounts import Accounts
-from webchat.chat.errors import Empty, LoginRequired, NoSuchUser, NotAMember, NotInRoom, SlowDown, TooLong
+from webchat.chat.errors import (
+    BadCredentials,
+    Empty,
+    LoginRequired,
+    NoSuchUser,
+    NotAMember,
+    NotInRoom,
+    SlowDown,
+    TooLong,
+)
 from webchat.chat.events import ChatMessage, Join, Login, Notice, Part, Presence, Rename, Say, Tell, Type, Typing
 from webchat.chat.hub import EVERYONE, room_channel, user_channel
 
@@ -288,6 +297,17 @@ class TestRateLimit:
             chat.hub.close(session)
         assert logged_in == 2000
         chat.login("ada", address="192.0.2.2")
+
+    def test_refused_logins_keep_nobody_else_of_their_address_out(self):
+        chat = Chat(message_rate=1)
+        chat.login("Alex", "password")
+        for _ in range(2500):
+            session = chat.open()
+            with pytest.raises((BadCredentials, SlowDown)):
+                chat.do(session, Login("Sue", "wrong"))
+            chat.hub.close(session)
+        chat.login("Alex", "password")
+        chat.login("ada")
 
     def test_joins_and_parts_have_an_allowance_of_their_own(self):
         chat = Chat(message_rate=1)

@@ -35,6 +35,13 @@ class TestTokenBucket:
         bucket = TokenBucket(rate=1, burst=3)
         assert [bucket.take(at) for at in (100.0, 50.0, 50.0, 50.0)] == [True, True, True, False]
 
+    def test_what_was_taken_can_be_given_back_but_not_more(self):
+        bucket = TokenBucket(rate=2, burst=3)
+        bucket.take(100.0)
+        for _ in range(2):
+            bucket.give_back()
+        assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
+
     def test_it_is_full_when_it_is_as_good_as_new(self):
         bucket = TokenBucket(rate=2, burst=3)
         assert bucket.is_full(0.0)

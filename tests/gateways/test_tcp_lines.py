@@ -4,6 +4,8 @@ from tornado.testing import gen_test
 
 from tests.gateways.doors import DoorTest
 from tests.uv import OnUvloop
+from webchat.chat.errors import SlowDown
+from webchat.chat.events import Part
 from webchat.codecs.commands import COMMANDS
 
 
@@ -246,6 +248,22 @@ class Rooms(DoorTest):
         sue.send("/join Quite Interesting\n/join Taskmaster\n/part Quite Interesting\nto the room\n")
         await sandy.until("[#Taskmaster] Sue*: to the room\n")
         await sue.until("-!- You have left the room.\n")
+
+    @gen_test
+    async def test_after_a_refused_part_plain_lines_still_go_to_the_room(self):
+        sue, sandy = await self.member("Sue"), await self.member("Sandy")
+        handle = self.hub.handle
+
+        async def handle_slowly(session, command):
+            if isinstance(command, Part):
+                raise SlowDown
+            return await handle(session, command)
+
+        self.hub.handle = handle_slowly
+        sandy.send("/join Taskmaster\n")
+        await sandy.until("What you type goes to #Taskmaster now")
+        sue.send("/join Taskmaster\n/part\nto the room\n")
+        await sandy.until("[#Taskmaster] Sue*: to the room\n")
 
     @gen_test
     async def test_a_room_may_be_left_in_any_spelling(self):

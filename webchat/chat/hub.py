@@ -171,7 +171,12 @@ class Hub:
 
     async def _login(self, session: Session, command: Login) -> Welcome:
         self._spend(session, NAMES)
-        return self._log_in(session, await self._claims.claim(session, command))
+        try:
+            person = await self._claims.claim(session, command)
+        except ChatError:
+            session.shared[NAMES].give_back()  # or whoever guesses passwords would keep out all others of their address
+            raise
+        return self._log_in(session, person)
 
     async def _rename(self, session: Session, before: Person, command: Rename) -> Welcome:
         person = await self._claims.claim(session, command)

@@ -33,6 +33,10 @@ class TokenBucket:
         self._tokens -= 1
         return True
 
+    def give_back(self) -> None:
+        """Undo a `take`."""
+        self._tokens = min(self._burst, self._tokens + 1)
+
     def is_full(self, now: float) -> bool:
         """Return whether it is as good as a new one."""
         return not self._rate or self._tokens + (now - self._updated) * self._rate >= self._burst
