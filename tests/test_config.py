@@ -144,6 +144,7 @@ class TestRefusals:
     @pytest.mark.parametrize("rate", ["-1", "nan", "inf"])
     def test_a_message_rate_that_makes_no_sense(self, rate):
         assert refusal({"message_rate": rate}).startswith("--message-rate must be between 0 and")
+        assert refusal({"address_rate": rate}).startswith("--address-rate must be between 0 and")
 
     def test_two_doors_on_one_port(self):
         assert refusal({"port": "7007"}) == (
