@@ -12,7 +12,7 @@ from webchat.chat.addresses import network_of
     ("2001:db8::1", "2001:db8::/64"),
     ("2001:DB8:0:0:ffff:ffff:ffff:ffff", "2001:db8::/64"),
     ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
-    ("fe80::1%eth0", "fe80::/64"),
+    ("fe80::1%eth0", "fe80::1%eth0"),
     ("::1", "::/64"),
 ])
 def test_a_subscriber_is_an_ipv4_address_or_the_64_bits_of_an_ipv6_network(address, network):

@@ -91,7 +91,6 @@ class PersistentConnection(HTTP1ServerConnection):
     def __init__(self, stream: IOStream, params: HTTP1ConnectionParameters, context: object, rules: Rules):
         super().__init__(stream, params, context)
         self.rules = rules
-        self._receive = stream.read_from_fd
         self._request: RequestConnection | None = None
         self._own_address: str | None = None
 
@@ -129,7 +128,7 @@ class PersistentConnection(HTTP1ServerConnection):
 
     def _read_from_socket(self, buf: bytearray | memoryview) -> int | None:
         """Stands in for the stream's `read_from_fd`, whose 0 at the end of the input makes the stream close."""
-        size = self._receive(buf)
+        size = type(self.stream).read_from_fd(self.stream, buf)
         return self._input_ended() if size == 0 else size
 
     def _input_ended(self) -> int | None:
