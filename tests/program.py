@@ -31,12 +31,13 @@ def free_ports(count: int) -> list[int]:
 class Program:
     """A running server; `with Program() as server:` stops it. Doors that are not named in `flags` get free ports."""
 
-    def __init__(self, *flags: str, cwd: Path | None = None, doors: int | None = None):
+    def __init__(self, *flags: str, cwd: Path | None = None, doors: int | None = None, module: str = "webchat.main"):
         self.port, self.lines_port, self.braces_port = free_ports(3)
         given = {"--port": self.port, "--lines-port": self.lines_port, "--braces-port": self.braces_port}
-        command = [sys.executable, "-m", "webchat.main", *flags]
+        command = [sys.executable, "-m", module, *flags]
         command += [str(word) for flag, port in given.items() if flag not in flags for word in (flag, port)]
-        self.process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        self.process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True,
                                         env={**os.environ, "PYTHONPATH": str(ROOT)})
         self.announced = [self.process.stdout.readline().strip() for _ in range(3 if doors is None else doors)]
 

@@ -171,11 +171,11 @@ class TestWithoutNewlines:
 
     @pytest.mark.parametrize("split", [whole, byte_by_byte])
     @pytest.mark.parametrize("end", [b"", b"\n"])
-    def test_it_is_known_whether_a_word_was_found_in_a_registration(self, end, split):
+    def test_a_stranger_is_told_nothing_about_names_but_in_a_registration(self, end, split):
         asked = []
-        reader = BraceDecoder(lambda name: asked.append((name, reader.is_registering)))
+        reader = BraceDecoder(asked.append, is_stranger=True)
         received(reader, split(b"{ALL}{1}{REGISTER}{2}{3}{CLIENTS}{4}{REGISTER}Hugo" + end + b"{ALL}{5}" + end))
-        assert asked == [("1", False), ("2", True), ("3", True), ("4", False), ("5", False)]
+        assert asked == ["2", "3"]
 
     @pytest.mark.parametrize("length, is_header", [(64, True), (65, False)])
     def test_a_header_has_at_most_64_characters(self, length, is_header):

@@ -1,6 +1,6 @@
 """`{HEADER}body` over TCP, port 33002: the server's half, and the client's half below it.
 
-The protocol leaves these points open; here they are settled:
+What the protocol leaves open:
 
 - No text can start a frame: what a client could take for a header, a keyword or the name of somebody who is connected,
   is sent with a fullwidth brace, `｛word}`. All other braces are sent as they were typed, because people talk about
@@ -71,19 +71,19 @@ class BraceDecoder:
     of another. It is asked once for each `{word}`, when the messages before that have been taken: a client that
     registers may go on in the same segment. `limit` is in characters, `idle_time` and `unfinished_time` in seconds.
 
-    `ending` is "" until the first message ends with a newline, and stays so if that ends without one; then it is that
-    newline, and the client is to be answered with the same.
+    `ending` is "" until the first message ends with a newline, with which the client is to be answered from then on; it
+    stays so if that message ends without one.
 
-    `is_registering` says, whenever `is_user` is asked, whether the message that is being read is a registration.
-
+    While `is_stranger`, names start no message, because the refusals would tell who is here; except in a registration.
     Each character is examined and copied a fixed number of times, however the input is cut into segments: what has been
     searched lies in `_searched` until its message is complete, and only the rest is looked at again.
     """
 
     def __init__(self, is_user: IsUser, limit: int = FRAME_LIMIT, idle_time: float = BRACE_IDLE_TIME,
-                 unfinished_time: float = UNFINISHED_TIME):
+                 unfinished_time: float = UNFINISHED_TIME, is_stranger: bool = False):
         self.ending = ""
-        self.is_registering = False
+        self.is_stranger = is_stranger
+        self._is_registering = False
         self._is_user = is_user
         self._limit = limit
         self._idle_time = idle_time
@@ -149,12 +149,12 @@ class BraceDecoder:
     def _messages(self) -> Iterator[BraceInput]:
         text, at = self._rest, 0
         if not self._searched:
-            self.is_registering = text.startswith(_REGISTRATION)
+            self._is_registering = text.startswith(_REGISTRATION)
         for match in _HEADER.finditer(text):
             if self._starts_message(match):
                 yield from self._complete(self._take(text[at : match.start()]))
                 at = match.start()
-                self.is_registering = match[1] == REGISTER
+                self._is_registering = match[1] == REGISTER
         rest = text[at:]
         if rest.endswith("\n") and (self.ending or not self._has_started):
             yield from self._complete(self._take(rest))
@@ -193,7 +193,9 @@ class BraceDecoder:
         # would be said as a part of the message before it.
         newlines_end_messages = self.ending or not self._has_started
         after_newline = newlines_end_messages and match.string[match.start() - 1] == "\n"
-        return bool(after_newline) or match[1] in KEYWORDS or self._is_user(match[1])
+        if after_newline or match[1] in KEYWORDS:
+            return True
+        return (self._is_registering or not self.is_stranger) and self._is_user(match[1])
 
     def _complete(self, message: str) -> Iterator[BraceInput]:
         """A whole message, including its newline if it has one."""

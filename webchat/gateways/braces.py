@@ -57,8 +57,9 @@ class Pacer:
         if self._size <= self._limit:
             self._append(message)
         elif not self._stopped:
+            report = self._on_overflow
             self.stop()
-            self._on_overflow(f"more than {self._limit} bytes are waiting for their turn")
+            report(f"more than {self._limit} bytes are waiting for their turn")
 
     def send_roster(self) -> None:
         if None not in self._waiting:
@@ -73,6 +74,8 @@ class Pacer:
     def stop(self) -> None:
         """Drop everything that waits, and everything that is sent from now on."""
         self._stopped = True
+        self._write = self._on_overflow = _ignore  # they lead to the connection, which leads back here
+        self._roster = bytes
         self._waiting.clear()
         if self._timer:
             self._timer.cancel()
@@ -95,6 +98,10 @@ class Pacer:
         message = self._waiting.popleft()
         self._size -= len(message or b"")
         self._write(self._roster() if message is None else message)
+
+
+def _ignore(_: object) -> None:
+    """The pacer has stopped."""
 
 
 class RosterListener(Protocol):
@@ -176,8 +183,8 @@ class BraceConnection(Connection[braces.BraceInput]):
     def __init__(self, door: "BraceDoor", stream: IOStream, address: str):
         super().__init__(door, stream, address)
         self.encode = door.encoders[""]
-        self.decoder = braces.BraceDecoder(self._is_user, idle_time=door.idle_time,
-                                           unfinished_time=door.unfinished_time)
+        self.decoder = braces.BraceDecoder(door.is_user, idle_time=door.idle_time,
+                                           unfinished_time=door.unfinished_time, is_stranger=True)
         self._pacer = Pacer(self.queue.send, self._roster, limit=door.outbox.limit, on_overflow=self._overflow,
                             gap=door.gap, call_later=door.call_later)
         self._roster_scheduled = False
@@ -228,20 +235,13 @@ class BraceConnection(Connection[braces.BraceInput]):
             welcome = await self.hub.handle(self.session, login)
         else:
             welcome = await self.hub.handle(self.session, Rename(login.username, login.password))
+        self.decoder.is_stranger = False
         self.session.send(welcome)
         if self.decoder.ending:
             self.queue.flush()  # the list is a write of its own, and precedes the answers to the rest of the segment
             self.queue.send(self._roster())
         else:
             self._pacer.send_roster()
-
-    def _is_user(self, name: str) -> bool:
-        """See `BraceDecoder`. Before the login no name counts, because the refusals would tell who is here.
-
-        In a registration names count: it is told anyway whether a name is taken, and no name contains a brace.
-        """
-        may_know = self.session.person is not None or self.decoder.is_registering
-        return may_know and self.door.is_user(name)
 
     def _require_login(self, hint: str = "") -> None:
         if self.session.person is None:

@@ -157,6 +157,8 @@ class Connection(Generic[ItemT]):
             log.exception("A connection is dropped after an error")
         finally:
             self._clean_up()
+            # They lead back here, which would keep this connection in memory until the garbage collector looks at it.
+            self._session = self._reading = None
 
     def _open(self) -> None:
         try:

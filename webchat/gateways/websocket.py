@@ -132,6 +132,7 @@ class WebSocketConnection:
             self._login_timer.cancel()
         if self._session:
             self._hub.close(self._session)
+            self._session = None  # it leads back here, and reference cycles keep memory for long
 
     def close(self, reason: str, code: int = POLICY) -> None:
         """Close, after everything that was sent before, with a reason for the user. The chat forgets it at once."""

@@ -100,7 +100,7 @@ class Acceptor:
 
 
 class _Counted(BaseIOStream):
-    """A stream that gives back the place of its address when it closes, whatever it is used for till then."""
+    """A stream that gives back the place of its address when it closes, and leaves nothing to the garbage collector."""
 
     place: Place
 
@@ -108,6 +108,8 @@ class _Counted(BaseIOStream):
         """Called once, by whatever closes the stream."""
         super().close_fd()
         self.place.release()
+        if self.error is not None:
+            self.error.__traceback__ = None  # its frames lead back to this stream
 
 
 class CountedStream(_Counted, IOStream):
