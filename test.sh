@@ -6,7 +6,12 @@
 # As root on Debian, missing programs are installed with apt, after a line that names them. With --no-install nothing is
 # installed but what .venv and node_modules lack. Either way, what is still missing is named, and its tests are skipped.
 set -euo pipefail
-top=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+unset CDPATH
+file=${BASH_SOURCE[0]}
+while link=$(readlink "$file"); do
+    file=$(cd "$(dirname "$file")" && cd "$(dirname "$link")" && pwd -P)/${link##*/}
+done
+top=$(cd "$(dirname "$file")" && pwd -P)
 may_install=yes
 for argument in "$@"; do
     shift
@@ -16,8 +21,8 @@ done
 . "$top/scripts/programs.sh"
 cd "$top"
 
-if [ $may_install = yes ] || ! is_complete requirements.txt requirements-test.txt; then
-    install test requirements.txt requirements-test.txt
+if [ $may_install = yes ] || ! is_complete requirements-test.txt; then
+    install requirements-test.txt
 fi
 export PATH=$venv/bin:$PATH
 if [ $may_install = yes ]; then

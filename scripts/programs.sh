@@ -77,20 +77,24 @@ apt() {
     DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -o DPkg::Lock::Timeout=120 "$@" </dev/null >&2
 }
 
-# Install the page's test tools with npm. If the machine has no Node.js, install that from PyPI.
+# Install the page's test tools with npm, and that with Node.js if the machine has none.
 install_node_modules() {
     local wanted
     if ! command -v npm >/dev/null; then
         [ "$may_install" = yes ] || return 0
         say "Installing Node.js into the virtual environment …"
-        pip install "$(sed -n 's/^NODE = "\(.*\)"$/\1/p' setup.py)" || say "Node.js could not be installed."
+        install_node || say "Node.js could not be installed."
     fi
     wanted=$(cat package.json package-lock.json | cksum)
     if [ "$(cat node_modules/.installed 2>/dev/null)" != "$wanted" ]; then
         say "Installing the page's test tools into node_modules …"
-        npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >&2 || return 0
+        quietly npm_ci || { say "The page's test tools could not be installed; is there a network?"; return 0; }
         printf '%s\n' "$wanted" > node_modules/.installed
     fi
+}
+
+npm_ci() {
+    (trust_this_machine; npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --fetch-retries=1)
 }
 
 # Name what is missing now, and the tests that are skipped for it.

