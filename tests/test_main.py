@@ -1,6 +1,7 @@
 """The command line: what starts the server, what starts the other programs, and what errors look like."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -166,7 +167,8 @@ class TestPrograms:
     def test_say_what_to_install_if_pyqt5_is_missing(self, monkeypatch, capsys):
         monkeypatch.setitem(cli.commands, "probe", Program("probe", "PyQt5.missing", ""))
         assert main(["probe"]) == 1
-        assert printed(capsys) == "`webchat probe` needs PyQt5: pip install 'webchat[desktop]'\n"
+        remedy = shlex.join([sys.executable, "-m", "pip", "install", "PyQt5"])
+        assert printed(capsys) == f"`webchat probe` needs PyQt5: {remedy}\n"
 
     def test_are_imported_only_when_they_are_called(self):
         code = "import sys, webchat.main; print(*[name for name in sys.modules if name.startswith('webchat.')])"

@@ -1,5 +1,6 @@
 """The command line: `webchat` starts the server; `webchat chat`, `desktop` and `accounts` start other programs."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import Field
@@ -36,7 +37,8 @@ class Program(click.Command):
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "PyQt5":
                 raise
-            raise click.ClickException(f"`{ctx.command_path}` needs PyQt5: pip install 'webchat[desktop]'") from error
+            remedy = shlex.join([sys.executable, "-m", "pip", "install", "PyQt5"])
+            raise click.ClickException(f"`{ctx.command_path}` needs PyQt5: {remedy}") from error
         return command.main(ctx.args, prog_name=ctx.command_path, standalone_mode=False)
 
 
