@@ -74,6 +74,16 @@ NOT_THERE = "*has_client*) exit 1"
 """What Python answers if the page's Socket.IO client is missing."""
 
 
+PACKAGES_ARRIVE = """*' install --require-hashes '*)
+echo 'Collecting click==8 (from -r requirements.txt (line 3))'
+echo '  Downloading click-8-py3-none-any.whl'
+echo 'Ignoring uvloop: markers do not match'
+echo 'Requirement already satisfied: redis==6 in /lib (from -r requirements.txt (line 9)) (6)'
+echo 'Processing /a/wheels/h11-0.16.0-py3-none-any.whl (from -r requirements.txt (line 4))'
+echo 'Installing collected packages: click'"""
+"""What pip says of packages that it has to fetch, leaves out, has already, and finds in a folder."""
+
+
 class TestRunScript:
     @pytest.mark.parametrize("script", ["run.sh", "test.sh", ".ci/run", "scripts/bundle.sh", "scripts/lock.sh"])
     def test_is_executable_like_the_others(self, script):
@@ -89,8 +99,8 @@ class TestRunScript:
 
     def test_shows_each_step_in_a_line_without_control_characters(self, machine):
         machine = machine()
-        machine.python(NOT_THERE)
-        done = machine.start("run.sh")
+        machine.python(NOT_THERE, PACKAGES_ARRIVE)
+        done = machine.start("run.sh", TERM="xterm")
         assert said(done) == [
             f"[1/4] The virtual environment is there: {machine.folder}/.venv",
             f"[2/4] Installing {NUMBER} packages …",
@@ -120,13 +130,7 @@ class TestRunScript:
 
     def test_on_a_terminal_it_counts_the_packages(self, machine):
         machine = machine()
-        machine.python("*' install --require-hashes '*) "
-                       "echo 'Collecting click==8 (from -r requirements.txt (line 3))'; "
-                       "echo '  Downloading click-8-py3-none-any.whl'; "
-                       "echo 'Ignoring uvloop: markers do not match'; "
-                       "echo 'Requirement already satisfied: redis==6 in /lib (from -r a.txt (line 9)) (6)'; "
-                       "echo 'Processing /a/wheels/h11-0.16.0-py3-none-any.whl (from -r requirements.txt (line 4))'; "
-                       "echo 'Installing collected packages: click'")
+        machine.python(PACKAGES_ARRIVE)
         terminal = pexpect.spawn(str(machine.bin / "bash"), ["run.sh"], cwd=str(machine.folder), encoding="utf-8",
                                  env={"PATH": str(machine.bin), "TERM": "xterm"})
         terminal.expect(pexpect.EOF)
