@@ -14,6 +14,7 @@ from webchat.chat.allowances import (
     address_rates,
     connection_rates,
 )
+from webchat.config import Config
 
 HERE, THERE = "192.0.2.1", "2001:db8::1"
 RATES = {MESSAGES: Rate(1, 2)}
@@ -56,10 +57,9 @@ class TestRates:
         allowances = Allowances(address_rates(0))
         assert all(allowances[kind].take(0.0) for kind in (MESSAGES, NAMES, ROOMS, TYPING) for _ in range(10_000))
 
-    def test_1500_people_behind_one_address_can_come_back_at_once_each_to_four_rooms(self):
-        allowances = Allowances(address_rates(1000))
-        assert all(allowances[NAMES].take(0.0) for _ in range(1500))
-        assert all(allowances[ROOMS].take(0.0) for _ in range(6000))
+    def test_all_people_of_a_server_can_come_back_at_once_from_one_address_each_to_four_rooms(self):
+        rates, people = address_rates(1000), Config().max_connections
+        assert rates[NAMES].burst >= people and rates[ROOMS].burst >= 4 * people
 
     def test_an_address_may_do_more_than_a_connection(self):
         shared = address_rates(50)

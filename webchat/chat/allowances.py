@@ -39,13 +39,13 @@ def connection_rates(message_rate: float) -> Rates:
 def address_rates(message_rate: float) -> Rates:
     """Return what all connections of one address may do; without a rate for messages they may do all.
 
-    A school, or a proxy that is not trusted, is one address: the bursts let 1,500 people log in at once after a
-    restart, and enter four rooms each.
+    A proxy that is not trusted is one address: the bursts let as many people as a server holds by default log in at
+    once after a restart, and enter four rooms each.
     """
     if not message_rate:
         return {}
-    return {MESSAGES: Rate(message_rate, 2 * message_rate), NAMES: Rate(100, 2000), ROOMS: Rate(200, 6000),
-            TYPING: Rate(20, 50)}
+    return {MESSAGES: Rate(message_rate, 2 * message_rate), NAMES: Rate(200, 20_000),
+            ROOMS: Rate(400, 80_000), TYPING: Rate(20, 50)}
 
 
 class Allowances(dict[str, TokenBucket]):
