@@ -5,6 +5,7 @@ import random
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from contextlib import closing, suppress
@@ -29,9 +30,14 @@ def free_ports(count: int) -> list[int]:
 
 
 class Program:
-    """A running server; `with Program() as server:` stops it. Doors that are not named in `flags` get free ports."""
+    """A running server; `with Program() as server:` stops it. Doors that are not named in `flags` get free ports.
 
-    def __init__(self, *flags: str, cwd: Path | None = None, doors: int | None = None, module: str = "webchat.main"):
+    `tls` is for the clients of a server with a certificate.
+    """
+
+    def __init__(self, *flags: str, cwd: Path | None = None, doors: int | None = None, module: str = "webchat.main",
+                 tls: ssl.SSLContext | None = None):
+        self._tls = tls
         self.port, self.lines_port, self.braces_port = free_ports(3)
         given = {"--port": self.port, "--lines-port": self.lines_port, "--braces-port": self.braces_port}
         command = [sys.executable, "-m", module, *flags]
@@ -61,7 +67,7 @@ class Program:
 
     def say(self, name: str, *lines: str) -> "LineClient":
         """Connect to the port for lines, log in as `name`, and say these lines."""
-        client = LineClient(self.lines_port)
+        client = LineClient(self.lines_port, self._tls)
         try:
             client.write(name)
             client.hear(rf"-!- You are {re.escape(name)}")
@@ -74,10 +80,12 @@ class Program:
 
 
 class LineClient:
-    """A client of the port for lines."""
+    """A client of the port for lines, over TLS if it is given a context."""
 
-    def __init__(self, port: int):
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None):
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        if tls:
+            self._socket = tls.wrap_socket(self._socket, server_hostname="127.0.0.1", suppress_ragged_eofs=False)
         self._file = self._socket.makefile("r", encoding="utf-8", newline="\n")
 
     @property

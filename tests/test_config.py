@@ -153,7 +153,7 @@ class TestRefusals:
     @pytest.mark.parametrize("given", ["tls_cert", "tls_key"])
     def test_a_certificate_without_a_key_and_a_key_without_a_certificate(self, given, tmp_path):
         (tmp_path / "half.pem").touch()
-        assert refusal({given: str(tmp_path / "half.pem")}) == "HTTPS needs both --tls-cert and --tls-key."
+        assert refusal({given: str(tmp_path / "half.pem")}) == "TLS needs both --tls-cert and --tls-key."
 
     def test_an_accounts_file_that_does_not_exist(self):
         assert refusal({"accounts": "/nowhere/a.toml"}) == "--accounts: there is no file /nowhere/a.toml."
@@ -230,7 +230,8 @@ class TestMistypedVariables:
             "The variable WEBCHAT_QQQ is no setting."]
 
     def test_are_not_those_of_settings_and_of_the_other_programs(self):
-        known = [*(f"WEBCHAT_{each.name.upper()}" for each in SETTINGS), "WEBCHAT_CONFIG", "WEBCHAT_PASSWORD"]
+        known = [*(f"WEBCHAT_{each.name.upper()}" for each in SETTINGS), "WEBCHAT_CONFIG", "WEBCHAT_PASSWORD",
+                 "WEBCHAT_CA"]
         assert list(mistyped_variables(dict.fromkeys(known, "x"))) == []
 
 
@@ -288,8 +289,11 @@ class TestPasswordsInPlainText:
     @pytest.mark.parametrize(("settings", "remedies"), [
         ({}, ["--tls-cert and --tls-key", "--lines-port 0", "--braces-port 0"]),
         ({"lines_port": 0}, ["--tls-cert and --tls-key", "--braces-port 0"]),
-        ({"trusted_proxy": (ip_network("10.0.0.1"),)}, ["--lines-port 0", "--braces-port 0"]),
-        ({"tls_cert": Path(__file__), "tls_key": Path(__file__), "braces_port": 0}, ["--lines-port 0"]),
+        ({"trusted_proxy": (ip_network("10.0.0.1"),)},
+         ["--tls-cert and --tls-key", "--lines-port 0", "--braces-port 0"]),
+        ({"trusted_proxy": (ip_network("10.0.0.1"),), "braces_port": 0},
+         ["--tls-cert and --tls-key", "--lines-port 0"]),
+        ({"lines_port": 0, "braces_port": 0}, ["--tls-cert and --tls-key"]),
     ])
     @pytest.mark.parametrize("accounts", [{"accounts": Path(__file__)}, {"demo_accounts": True}])
     def test_are_named_with_their_remedies(self, settings, remedies, accounts):
@@ -300,7 +304,7 @@ class TestPasswordsInPlainText:
     @pytest.mark.parametrize("settings", [
         {"host": "127.0.0.1"}, {"host": "localhost"},
         {"host": "::", "lines_port": 0, "braces_port": 0, "trusted_proxy": (ip_network("10.0.0.1"),)},
-        {"host": "::", "lines_port": 0, "braces_port": 0, "tls_cert": Path(__file__), "tls_key": Path(__file__)},
+        {"host": "::", "tls_cert": Path(__file__), "tls_key": Path(__file__)},
     ])
     def test_are_no_matter_on_this_machine_or_where_every_door_is_encrypted(self, settings):
         assert Config(accounts=Path(__file__), **settings).notices == ()

@@ -103,7 +103,7 @@ class TestErrors:
     @pytest.mark.parametrize(("args", "sentence"), [
         (["--port", "eighty"], "--port must be a whole number, not 'eighty'."),
         (["--port"], "Option '--port' requires an argument."),
-        (["--tls-cert", __file__], "HTTPS needs both --tls-cert and --tls-key."),
+        (["--tls-cert", __file__], "TLS needs both --tls-cert and --tls-key."),
         (["--workers", "2"], "--workers: 2 processes need --redis URL, which makes them one chat."),
         (["--config", "/nowhere.toml"], "--config: /nowhere.toml cannot be read: No such file or directory."),
         (["caht"], "No such command 'caht'. Did you mean 'chat'?"),

@@ -122,8 +122,8 @@ NETWORKS = Kind("an IP address or network such as 10.0.0.0/8", "NETWORK", _netwo
 REPEATABLE = (ORIGINS, HOSTS, NETWORKS)
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
-OTHER_VARIABLES = ("CONFIG", "PASSWORD")
-"""The ends of variables that are no settings: WEBCHAT_CONFIG, and WEBCHAT_PASSWORD, which `webchat chat` reads."""
+OTHER_VARIABLES = ("CONFIG", "PASSWORD", "CA")
+"""The ends of variables that are no settings: WEBCHAT_CONFIG, and WEBCHAT_PASSWORD and WEBCHAT_CA of the clients."""
 
 
 def _setting(default: Any, kind: Kind, help: str, *, secret: bool = False, **limits: Any) -> Any:
@@ -159,7 +159,7 @@ class Config:
     allow_host: tuple[str, ...] = _setting((), HOSTS, "Answer requests for this host name, too; * allows any.")
     trusted_proxy: tuple[IPv4Network | IPv6Network, ...] = _setting(
         (), NETWORKS, "Trust X-Forwarded-For and PROXY headers from this proxy.")
-    tls_cert: Path | None = _setting(None, FILE, "Certificate chain (PEM): serve HTTPS.")
+    tls_cert: Path | None = _setting(None, FILE, "Certificate chain (PEM): every door speaks TLS.")
     tls_key: Path | None = _setting(None, FILE, "The certificate's private key (PEM).")
     metrics_token: str | None = _setting(
         None, STRING, "Bearer token for /metrics; without one, only this machine may read it.", secret=True)
@@ -300,7 +300,7 @@ def _problems(config: Config) -> Iterator[str]:
         if (port := getattr(config, setting)) and (other := doors.setdefault(port, setting)) != setting:
             yield f"Each door needs a port of its own: {where(other)} and {where(setting)} are both {port}."
     if (config.tls_cert is None) != (config.tls_key is None):
-        yield f"HTTPS needs both {where('tls_cert')} and {where('tls_key')}."
+        yield f"TLS needs both {where('tls_cert')} and {where('tls_key')}."
     if config.workers > 1 and config.redis is None:
         yield f"{where('workers')}: {config.workers} processes need --redis URL, which makes them one chat."
     if config.workers > 1 and config.port == 0:
@@ -312,13 +312,14 @@ def _notices(config: Config) -> Iterator[str]:
     if not (config.accounts or config.has_demo_accounts):
         yield (f"The demo accounts are off, because {config.host or 'every address'} is not loopback; "
                "--accounts FILE brings your own, --demo-accounts keeps them.")
-    doors = (  # whether passwords reach it unencrypted, and the remedy; a trusted proxy may encrypt HTTP
-        (not config.tls_cert and not config.trusted_proxy, "--tls-cert and --tls-key encrypt HTTP"),
+    doors = (  # whether passwords reach it, and another remedy than TLS; a trusted proxy may encrypt HTTP
+        (not config.trusted_proxy, ""),
         (config.lines_port, "--lines-port 0 turns lines off"),
         (config.braces_port, "--braces-port 0 turns braces off"),
     )
-    remedies = [remedy for is_plain, remedy in doors if is_plain]
-    if remedies and not is_loopback(config.host) and (config.accounts or config.has_demo_accounts):
+    plain = [remedy for is_open, remedy in doors if is_open and not config.tls_cert]
+    if plain and not is_loopback(config.host) and (config.accounts or config.has_demo_accounts):
+        remedies = ["--tls-cert and --tls-key encrypt every door", *filter(None, plain)]
         yield f"Passwords cross the network unencrypted, so others can read them: {', '.join(remedies)}."
     redis_host = config.redis.host if config.redis else None
     if redis_host and not is_loopback(redis_host) and config.redis_key is None:

@@ -1,4 +1,4 @@
-"""The listening sockets of the doors, and the certificate for HTTPS."""
+"""The listening sockets of the doors, and their certificate."""
 
 import errno
 import socket
@@ -54,10 +54,11 @@ def describe(door: str, sock: socket.socket, *, tls: bool) -> str:
     if ip_address(host).is_unspecified:
         host = _own_address()
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    scheme = "tls" if tls else "tcp"
     return {
         "http": f"Browser   http{'s' if tls else ''}://{address}/chat/index.html",
-        "lines": f"Lines     tcp://{address}",
-        "braces": f"Braces    tcp://{address}",
+        "lines": f"Lines     {scheme}://{address}",
+        "braces": f"Braces    {scheme}://{address}",
     }[door]
 
 
@@ -71,13 +72,20 @@ def _own_address() -> str:
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:
-    """Load the certificate; None if HTTPS is not configured. Raises CannotStart."""
+    """Load the certificate as its files are now; None if TLS is not configured. Raises CannotStart."""
     if config.tls_cert is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION  # it costs a client nothing, and the server a key exchange
     try:
-        context.load_cert_chain(config.tls_cert, config.tls_key)
-    except (OSError, ssl.SSLError) as error:
+        context.load_cert_chain(config.tls_cert, config.tls_key, password=_no_passphrase)
+    except (OSError, ValueError) as error:
         where = config.where("tls_cert")
         raise CannotStart(f"{where}: The certificate {config.tls_cert} cannot be used: {error}.") from error
     return context
+
+
+def _no_passphrase() -> str:
+    """Stands in for OpenSSL's question at the terminal, for which a running server would stop."""
+    raise ValueError("its key is encrypted, and there is nobody to ask for the passphrase")

@@ -65,12 +65,13 @@ class Server:
         await self.backplane.start()
         outbox, entrance = Outbox(), _entrance(config)
         doors: dict[str, Callable[[], Door]] = {
-            "http": lambda: WebDoor(config, hub, outbox, entrance, tls, metrics=self._metrics(), health=self.health),
+            "http": lambda: WebDoor(config, hub, outbox, entrance, metrics=self._metrics(), health=self.health),
             "lines": lambda: LineDoor(hub, outbox),
             "braces": lambda: BraceDoor(hub, outbox),
         }
         for name, bound in sockets.items():
             door = doors[name]()
+            door.use_tls(tls)
             door.add_sockets(bound, entrance)
             self._doors.append(door)
         return [listeners.describe(name, bound[0], tls=tls is not None) for name, bound in sockets.items()]
@@ -86,13 +87,30 @@ class Server:
         await self.backplane.stop()
         self._hashing.stop()
 
-    def reload_accounts(self) -> None:
-        """Read the accounts file again. Nobody is disconnected, and a file with an error changes nothing."""
+    def reload(self) -> None:
+        """Read the accounts and the certificate again. Nobody is disconnected; a file with an error changes nothing."""
+        self._reload_accounts()
+        self._reload_certificate()
+
+    def _reload_accounts(self) -> None:
         try:
             self.hub.accounts = self._load_accounts(guesses=self.hub.accounts.guesses)
             log.info("The accounts were read again.")
         except CannotStart as error:
             log.error("The accounts stay as they were: %s", error)
+
+    def _reload_certificate(self) -> None:
+        try:
+            tls = listeners.tls_context(self.config)
+        except CannotStart as error:
+            log.error("The certificate stays as it was: %s", error)
+            return
+        if tls is not None:
+            # A new context, because a certificate that is loaded into the old one replaces only one with the same kind
+            # of key, and if the new key does not fit it, half of it has been taken.
+            for door in self._doors:
+                door.use_tls(tls)
+            log.info("The certificate was read again.")
 
     def health(self) -> Health:
         """Return what `/healthz` shows."""
@@ -144,12 +162,12 @@ def _print(doors: Sequence[str]) -> None:
 
 
 async def serve(config: Config, announce: supervisor.Announce = _print) -> None:
-    """Run the chat until SIGTERM or SIGINT. SIGHUP reads the accounts again. Raises CannotStart."""
+    """Run the chat until SIGTERM or SIGINT. SIGHUP reads the accounts and the certificate again. Raises CannotStart."""
     server, stopping, loop = Server(config), asyncio.Event(), asyncio.get_running_loop()
     doors = await server.start()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, server.reload_accounts)
+    loop.add_signal_handler(signal.SIGHUP, server.reload)
     announce(doors)  # only now: whoever reads it may send a signal at once
     # What exists now lives as long as the process, and little of what comes forms reference cycles. So the garbage
     # collector skips the former and looks at the latter less often.
@@ -163,6 +181,8 @@ async def serve(config: Config, announce: supervisor.Announce = _print) -> None:
 def run(config: Config) -> int:
     """Run the program until it is told to stop. Returns the exit status."""
     logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Tornado warns of every failed handshake, with the peer's address: a scan of the ports would fill the log.
+    logging.getLogger("tornado.general").setLevel(logging.ERROR)
     _raise_descriptor_limit()
     if config.workers == 1:
         return _run_process(config, _print)

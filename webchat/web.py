@@ -30,8 +30,8 @@ from webchat.net.socketio import AsyncServer
 class WebDoor:
     """Everything that is reached over HTTP."""
 
-    def __init__(self, config: Config, hub: Hub, outbox: Outbox, entrance: Entrance, tls: ssl.SSLContext | None, *,
-                 metrics: Metrics, health: Callable[[], Health]):
+    def __init__(self, config: Config, hub: Hub, outbox: Outbox, entrance: Entrance, *, metrics: Metrics,
+                 health: Callable[[], Health]):
         origins, proxies = Origins(config.allow_origin), entrance.proxies
         self._socketio = AsyncServer(
             async_mode="asgi", async_handlers=False, cors_allowed_origins=origins.allows_request,
@@ -55,11 +55,15 @@ class WebDoor:
         router: HTTPServerConnectionDelegate = PrefixRouter("/socket.io/", mount, application)
         if config.trusted_proxy:
             router = ForwardedLimit(proxies, router)
-        self._server = HTTPServer(router, ssl_options=tls, hosts=_hosts(config), refusal_headers=pages.SECURITY)
+        self._server = HTTPServer(router, hosts=_hosts(config), refusal_headers=pages.SECURITY)
 
     def add_sockets(self, sockets: Iterable[socket.socket], entrance: Entrance | None = None) -> None:
         """Accept connections on these listening sockets."""
         self._server.add_sockets(sockets, entrance)
+
+    def use_tls(self, context: ssl.SSLContext | None) -> None:
+        """Speak TLS with those who connect from now on."""
+        self._server.use_tls(context)
 
     def stop(self) -> None:
         """Accept no more connections."""

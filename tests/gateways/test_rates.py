@@ -110,7 +110,7 @@ async def all_doors(**rates):
     """The ports of all doors, by name, and somebody elsewhere who hears everything."""
     hub, outbox = Hub(demo_accounts(run=immediately), LocalBackplane(), StoppedClock(), **rates), Outbox()
     doors = {"lines": LineDoor(hub, outbox, idle_time=0), "braces": BraceDoor(hub, outbox, idle_time=0),
-             "http": WebDoor(Config(), hub, outbox, Entrance(), None, metrics=Metrics(), health=dict)}
+             "http": WebDoor(Config(), hub, outbox, Entrance(), metrics=Metrics(), health=dict)}
     ports = {}
     for name, door in doors.items():
         sockets = bind_sockets(0, "127.0.0.1")

@@ -1,6 +1,7 @@
 """What the server needs from each door."""
 
 import socket
+import ssl
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -9,6 +10,9 @@ from webchat.net.entrance import Entrance
 
 class Door(Protocol):
     """One way into the chat, on one port."""
+
+    def use_tls(self, context: ssl.SSLContext | None) -> None:
+        """Speak TLS with those who connect from now on; None stands for no TLS."""
 
     def add_sockets(self, sockets: Iterable[socket.socket], entrance: Entrance | None = None) -> None:
         """Accept on these listening sockets whom the entrance lets in; without one, everybody."""

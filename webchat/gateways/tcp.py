@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Generic
@@ -26,6 +25,7 @@ from webchat.net.accept import PatientAccept
 from webchat.net.errors import ProtocolViolation
 from webchat.net.outbox import Outbox, SendQueue
 from webchat.net.timers import Timer
+from webchat.net.tls import end_writing
 
 log = logging.getLogger(__name__)
 
@@ -265,7 +265,7 @@ class Connection(Generic[ItemT]):
         """
         if not written.cancelled() and not written.exception() and not self.stream.closed():
             with suppress(OSError):
-                self.stream.socket.shutdown(socket.SHUT_WR)
+                end_writing(self.stream.socket)
 
     def _set_timer(self, seconds: float, callback: Callable[[], None]) -> None:
         if self._timer:

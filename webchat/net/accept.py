@@ -11,6 +11,7 @@ import asyncio
 import errno
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import cached_property, partial
@@ -129,6 +130,10 @@ class PatientAccept(TCPServer):
     entrance = Entrance()
     stream = CountedStream
     """The class of connections without TLS."""
+
+    def use_tls(self, context: ssl.SSLContext | None) -> None:
+        """Speak TLS with those who connect from now on, with this context; None stands for no TLS."""
+        self.ssl_options = context
 
     def add_sockets(self, sockets: Iterable[socket.socket], entrance: Entrance | None = None) -> None:
         """Accept those whom the entrance lets in. Replaces Tornado's, which accepts everybody with its own handler."""
