@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -38,8 +39,8 @@ class Peer:
         self.was_reset = False
 
     @classmethod
-    async def connect(cls, port: int) -> "Peer":
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
+    async def connect(cls, port: int, tls: ssl.SSLContext | None = None) -> "Peer":
+        return cls(*await asyncio.open_connection("127.0.0.1", port, ssl=tls))
 
     def send(self, data: str | bytes) -> None:
         self._writer.write(data.encode() if isinstance(data, str) else data)
@@ -131,6 +132,8 @@ class DoorTest(AsyncTestCase):
 
     limit = 1 << 20
     patience = 60.0
+    client_tls: ssl.SSLContext | None = None
+    server_tls: ssl.SSLContext | None = None
 
     def setUp(self) -> None:
         super().setUp()
@@ -159,6 +162,7 @@ class DoorTest(AsyncTestCase):
     def open_door(self, kind: type[TCPDoor], **settings: Any) -> int:
         sock, port = bind_unused_port()
         door = kind(self.hub, self.outbox, **settings)
+        door.use_tls(self.server_tls)
         door.add_sockets([sock])
         self.doors.append(door)
         return port
@@ -171,9 +175,8 @@ class DoorTest(AsyncTestCase):
         """Open a braces door where silence ends a message at once, but never one that looks incomplete."""
         return self.open_door(BraceDoor, **{"idle_time": 0, "unfinished_time": NEVER, **settings})
 
-
     async def connect(self, port: int) -> Peer:
-        peer = await Peer.connect(port)
+        peer = await Peer.connect(port, self.client_tls)
         self.peers.append(peer)
         return peer
 
