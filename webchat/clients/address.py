@@ -11,30 +11,50 @@ _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A host and a port. With a `url` it is the address of a WebSocket, without one that of a plain TCP port."""
+    """A host and a port. With a `url` it is the address of a WebSocket, without one that of a TCP port.
+
+    `tls` is for TCP ports; the URL of a WebSocket has it in its scheme.
+    """
 
     host: str
     port: int
     url: str | None = None
+    tls: bool = False
 
     def __str__(self) -> str:
-        return self.url or f"{bracketed(self.host)}:{self.port}"
+        return self.url or f"{'tls://' * self.tls}{bracketed(self.host)}:{self.port}"
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is spoken there."""
+        return self.tls or (self.url or "").startswith("wss:")
+
+    @property
+    def with_tls(self) -> str:
+        """The same address with TLS, as people write it."""
+        return self.url.replace("ws:", "wss:", 1) if self.url else f"tls://{bracketed(self.host)}:{self.port}"
+
+    @property
+    def without_tls(self) -> str:
+        """The same address without TLS, as people write it."""
+        return self.url.replace("wss:", "ws:", 1) if self.url else f"tcp://{bracketed(self.host)}:{self.port}"
 
 
 def parse(text: str, port: int = LINES_PORT) -> Address:
-    """Read `HOST`, `HOST:PORT`, `[::1]:7007` or `tcp://…` as a TCP address, `ws://…` or `wss://…` as a WebSocket's.
+    """Read `HOST`, `HOST:PORT`, `[::1]:7007` or `tcp://…` as a TCP address, `tls://…` as one with TLS, `ws://…` or
+    `wss://…` as a WebSocket's.
 
-    `port` is used for a TCP address without a port. The URL of the web page, `http://…`, becomes that of the WebSocket
-    on the same server. Raises ValueError with a sentence for people.
+    `port` is used for a TCP address without a port. The URL of the web page, `http://…` or `https://…`, becomes that of
+    the WebSocket on the same server. Raises ValueError with a sentence for people.
     """
     scheme, separator, rest = text.strip().partition("://")
     if not separator:
         scheme, rest = "tcp", scheme
-    if scheme == "tcp":
+    if scheme in ("tcp", "tls"):
         host, parts = _split(f"//{bracketed(rest)}", text)
-        return Address(host, _port(parts, text) or port)
+        return Address(host, _port(parts, text) or port, tls=scheme == "tls")
     if scheme not in _WEBSOCKET_SCHEMES:
-        raise ValueError(f"{text} is no address of a chat: HOST, HOST:PORT or ws://HOST:PORT/ws.")
+        raise ValueError(f"{text} is no address of a chat: HOST, HOST:PORT, tls://HOST:PORT or ws://HOST:PORT/ws.")
     host, parts = _split(text.strip(), text)
     websocket_scheme, given_port = _WEBSOCKET_SCHEMES[scheme], _port(parts, text)
     path = parts.path if websocket_scheme == scheme and parts.path.strip("/") else "/ws"

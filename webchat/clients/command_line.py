@@ -1,11 +1,13 @@
 """What the command lines of the clients have in common."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from webchat.clients.address import LINES_PORT, Address, parse
+from webchat.clients.trust import CA_VARIABLE, Trust
 
 
 class ClientCommand(click.Command):
@@ -34,3 +36,20 @@ def address_reader(port: int = LINES_PORT) -> Callable[[click.Context, click.Par
             raise click.BadParameter(str(error), context, parameter) from error
 
     return read
+
+
+def _read_trust(context: click.Context, parameter: click.Parameter, file: Path | None) -> Trust:
+    trust = Trust(file)
+    try:
+        if file:
+            assert trust.context  # loads the file
+    except OSError as error:
+        raise click.BadParameter(f"{file} contains no certificate (PEM).", context, parameter) from error
+    return trust
+
+
+ca_option = click.option(
+    "--ca", "trust", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path), envvar=CA_VARIABLE,
+    show_envvar=True, callback=_read_trust,
+    help="Trust the certificate authority in this file (PEM), too, where the address has TLS.")
+"""Passes a `Trust` to the command."""

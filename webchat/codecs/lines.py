@@ -319,6 +319,11 @@ def current_target(sentence: str) -> tuple[str | None] | None:
     return (match["room"],) if match else None
 
 
+def expects_tls(sentence: str) -> bool:
+    """Whether the server has ended the connection because it was expected to begin with TLS."""
+    return sentence == "This port expects TLS."
+
+
 def refusal_code(sentence: str) -> str | None:
     """The code of a refusal that always has the same words."""
     return BadCredentials.code if sentence.endswith(LOGIN_HINT) else _CODES.get(sentence)

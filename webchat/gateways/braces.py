@@ -323,7 +323,7 @@ class BraceDoor(TCPDoor):
         self._rosters: dict[str, bytes] = {}
 
     def refusal(self, sentence: str) -> bytes:
-        return b"".join(braces.batch(braces.sentence(sentence)).chunks)
+        return b"".join(braces.batch(braces.sentence(sentence), ending="\n").chunks)
 
     def is_user(self, name: str) -> bool:
         """Whether somebody of that name is connected, spelled as in the list of people; the asterisk may be missing.

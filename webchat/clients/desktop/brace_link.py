@@ -9,7 +9,10 @@ from typing import NamedTuple
 from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 from PyQt5.QtNetwork import QAbstractSocket, QTcpSocket
 
+from webchat.clients.address import Address
+from webchat.clients.desktop.tls import TLSSession
 from webchat.clients.link import ANSWER_TIMEOUT, SLOW_DOWN_CODE, SLOW_DOWN_PAUSE, pauses
+from webchat.clients.trust import SYSTEM_TRUST, Trust
 from webchat.codecs import braces
 from webchat.codecs.braces import ALL
 
@@ -44,6 +47,12 @@ class ConnectionTarget(NamedTuple):
     port: int
     name: str
     password: str = ""
+    tls: bool = False
+
+    @property
+    def address(self) -> Address:
+        """Where the server is, as people write it."""
+        return Address(self.host, self.port, tls=self.tls)
 
 
 class OutgoingMessage(NamedTuple):
@@ -76,13 +85,15 @@ class BraceLink(QObject):
     returned = pyqtSignal(list)  # of OutgoingMessages: those that the connection ended before
 
     def __init__(self, parent: QObject | None = None, pauses: Callable[[], Iterator[float]] = pauses,
-                 times: LinkTimes = DEFAULT_TIMES):
+                 times: LinkTimes = DEFAULT_TIMES, trust: Trust = SYSTEM_TRUST):
         super().__init__(parent)
         self.state = ConnectionState.OFFLINE
         self.status = "Not connected"
         self.name = ""
         self._pauses = pauses
         self._times = times
+        self._trust = trust
+        self._tls: TLSSession | None = None  # of the present connection
         self._target = ConnectionTarget("", 0, "")
         self._retry_pauses: Iterator[float] | None = None  # set while a lost connection is being opened again
         self._decoder = braces.ServerFrameDecoder()
@@ -92,7 +103,7 @@ class BraceLink(QObject):
         self._in_flight: OutgoingMessage | None = None
         self._refusal: str | None = None  # of the private message in flight
         self._socket = QTcpSocket(self)
-        self._socket.connected.connect(self._register)
+        self._socket.connected.connect(self._connected)
         self._socket.readyRead.connect(self._read)
         self._socket.disconnected.connect(self._disconnected)
         self._socket.errorOccurred.connect(self._failed)
@@ -111,7 +122,7 @@ class BraceLink(QObject):
     def close(self) -> None:
         """Leave the chat. `state` becomes OFFLINE after the server has closed the connection."""
         if self.state is ConnectionState.ONLINE:
-            self._socket.write(braces.quit())
+            self._write(braces.quit())
             self._set_state(ConnectionState.LEAVING, "Saying goodbye …")
             self._start(self._answer_timer, self._times.goodbye)
             self._socket.disconnectFromHost()
@@ -129,21 +140,55 @@ class BraceLink(QObject):
     def _connect(self) -> None:
         self._drop()
         self._decoder, self._names = braces.ServerFrameDecoder(), ()
+        self._tls = TLSSession(self._trust.context, self._target.host) if self._target.tls else None
         self._set_state(ConnectionState.CONNECTING, f"Connecting to {self._address} …")
         self._start(self._answer_timer, self._times.answer)
         self._socket.connectToHost(self._target.host, self._target.port)
 
-    def _register(self) -> None:
+    def _connected(self) -> None:
         self._socket.setSocketOption(QAbstractSocket.SocketOption.LowDelayOption, 1)
-        self._socket.write(braces.register(self._target.name, self._target.password))
+        if self._tls:
+            self._socket.write(self._tls.outgoing())
+        else:
+            self._register()
+
+    def _register(self) -> None:
+        self._write(braces.register(self._target.name, self._target.password))
+
+    def _write(self, data: bytes) -> None:
+        if self._tls:
+            self._tls.send(data)
+            data = self._tls.outgoing()
+        self._socket.write(data)
 
     def _read(self) -> None:
         self._start(self._check_timer, self._times.check)
-        for frame in self._decoder.receive(bytes(self._socket.readAll())):
+        data = bytes(self._socket.readAll())
+        if self._tls:
+            try:
+                data = self._decrypted(self._tls, data)
+            except OSError as error:
+                self._tls_failed(error)
+                return
+        for frame in self._decoder.receive(data):
             if self.state in (ConnectionState.CONNECTING, ConnectionState.ONLINE):
                 self._handle(frame)
         if self._in_flight is None and self.state is ConnectionState.ONLINE:
             self._answer_timer.stop()
+
+    def _decrypted(self, tls: TLSSession, data: bytes) -> bytes:
+        """What was said in this; register as soon as the handshake is done. Raises OSError."""
+        is_handshake = not tls.established
+        try:
+            said = tls.receive(data)
+        finally:
+            self._socket.write(tls.outgoing())  # an alert, if the server is not to be trusted
+        if is_handshake and tls.established:
+            self._register()
+        return said
+
+    def _tls_failed(self, error: OSError) -> None:
+        self._ended(self._trust.problem(error, self._target.address.without_tls) or str(error))
 
     def _handle(self, frame: braces.ReceivedFrame) -> None:
         match frame:
@@ -171,7 +216,7 @@ class BraceLink(QObject):
         sent = self._in_flight
         if sent and sent.to != ALL:
             if changed:
-                self._socket.write(braces.request_users())
+                self._write(braces.request_users())
             else:
                 self._settle(sent, self._refusal)
 
@@ -201,10 +246,10 @@ class BraceLink(QObject):
         message = self._in_flight = self._queue.popleft()
         self._start(self._answer_timer, self._times.answer)
         if message.to == ALL:
-            self._socket.write(braces.say(message.text, self._is_user))
+            self._write(braces.say(message.text, self._is_user))
         else:
             told = braces.tell(message.to, message.text, self._is_user)
-            self._socket.write(told + braces.request_users())
+            self._write(told + braces.request_users())
 
     def _is_user(self, name: str) -> bool:
         return name in self._spellings
@@ -235,13 +280,16 @@ class BraceLink(QObject):
             self._ended(_REASONS.get(error) or self._socket.errorString().rstrip("."))
 
     def _disconnected(self) -> None:
-        self._ended("the server has closed the connection")
+        if self._tls and not self._tls.established:
+            self._tls_failed(ConnectionResetError())
+        else:
+            self._ended("the server has closed the connection")
 
     def _answer_overdue(self) -> None:
         self._ended("the server does not answer")
 
     def _check(self) -> None:
-        self._socket.write(braces.request_users())
+        self._write(braces.request_users())
         self._start(self._answer_timer, self._times.answer)
 
     def _ended(self, reason: str) -> None:
@@ -278,7 +326,7 @@ class BraceLink(QObject):
 
     @property
     def _address(self) -> str:
-        return f"{self._target.host}:{self._target.port}"
+        return str(self._target.address)
 
     def _set_state(self, state: ConnectionState, status: str) -> None:
         self.state, self.status = state, status

@@ -10,9 +10,10 @@ from PyQt5.QtWidgets import QApplication
 from PyQt5.sip import voidptr
 
 from webchat.clients.address import Address
-from webchat.clients.command_line import ClientCommand, address_reader
+from webchat.clients.command_line import ClientCommand, address_reader, ca_option
 from webchat.clients.desktop.brace_link import BraceLink, ConnectionTarget
 from webchat.clients.desktop.window import Window
+from webchat.clients.trust import Trust
 
 BRACES_PORT = 33002
 
@@ -20,15 +21,16 @@ BRACES_PORT = 33002
 @click.command("desktop", cls=ClientCommand)
 @click.argument("address", callback=address_reader(BRACES_PORT), default="localhost")
 @click.option("--name", default="", help="Your name; with it the window connects at once.")
-def main(address: Address, name: str) -> int:
+@ca_option
+def main(address: Address, name: str, trust: Trust) -> int:
     """Chat in a window.
 
-    ADDRESS is HOST or HOST:PORT (localhost:33002 when it is left out).
+    ADDRESS is HOST or HOST:PORT (localhost:33002 when it is left out), tls://HOST:PORT with TLS.
     """
     if address.url:
-        raise click.UsageError("The window speaks braces over TCP: HOST or HOST:PORT.")
+        raise click.UsageError("The window speaks braces over TCP: HOST or HOST:PORT, tls://HOST:PORT with TLS.")
     app = application(sys.argv[:1])
-    window = Window(BraceLink(), ConnectionTarget(address.host, address.port, name))
+    window = Window(BraceLink(trust=trust), ConnectionTarget(address.host, address.port, name, tls=address.tls))
     close_on_signals(app, window)
     window.show()
     if name:

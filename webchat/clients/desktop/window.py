@@ -25,6 +25,9 @@ from webchat.clients.desktop.recipients import Recipients
 from webchat.codecs import braces
 from webchat.codecs.braces import ALL
 
+TLS_SCHEME = "tls://"
+"""Before the host, where the server speaks TLS."""
+
 MAX_MESSAGE_LENGTH = 4096
 """Characters of a message that the server accepts."""
 
@@ -60,7 +63,7 @@ class Window(QWidget):
     # Widgets.
 
     def _build(self, target: ConnectionTarget) -> None:
-        self.host = _field("Host", target.host)
+        self.host = _field("Host", TLS_SCHEME * target.tls + target.host)
         self.port = QSpinBox()
         self.port.setRange(1, 65535)
         self.port.setValue(target.port)
@@ -137,7 +140,8 @@ class Window(QWidget):
                 self.status.setText(question)
                 field.setFocus()
                 return
-        self.link.open(ConnectionTarget(host, self.port.value(), name, self.password.text()))
+        plain_host, tls = host.removeprefix(TLS_SCHEME), host.startswith(TLS_SCHEME)
+        self.link.open(ConnectionTarget(plain_host, self.port.value(), name, self.password.text(), tls))
 
     def _send(self) -> None:
         if self.message.toPlainText().strip() and not self._problem():

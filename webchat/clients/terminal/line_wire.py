@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from webchat.clients.address import Address
-from webchat.clients.link import ANSWER_TIMEOUT, NOT_A_MEMBER_CODE, ChatState, ConnectionLost, Refused, unreachable
+from webchat.clients.link import ANSWER_TIMEOUT, NOT_A_MEMBER_CODE, ChatState, ConnectionLost, Refused
+from webchat.clients.terminal.connecting import failure
 from webchat.clients.transcript import SystemMessage, TranscriptItem, UserMessage
+from webchat.clients.trust import SYSTEM_TRUST, Trust
 from webchat.codecs import commands, json_events, lines
 
 CLOSE_TIMEOUT = 5.0
@@ -25,6 +27,9 @@ and only this client gets it."""
 _KEEPALIVE = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 40_000}
 """When a silent peer counts as gone: seconds idle, seconds between probes, probes, and ms for unacknowledged data.
 These are Linux's names; systems without them keep their defaults."""
+
+
+_TLS_HINT = "; with TLS the address begins with tls://"
 
 
 class LineWire:
@@ -49,13 +54,15 @@ class LineWire:
         self._password = ""
 
     @classmethod
-    async def open(cls, address: Address, state: ChatState, show: Callable[[TranscriptItem], None]) -> "LineWire":
-        """Connect. Raises ConnectionLost."""
+    async def open(cls, address: Address, state: ChatState, show: Callable[[TranscriptItem], None],
+                   trust: Trust = SYSTEM_TRUST) -> "LineWire":
+        """Connect, with TLS if the address says so. Raises ConnectionLost."""
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
-                reader, writer = await asyncio.open_connection(address.host, address.port)
+                tls = trust.context if address.tls else None
+                reader, writer = await asyncio.open_connection(address.host, address.port, ssl=tls)
         except OSError as error:
-            raise unreachable(address, error) from error
+            raise await failure(address, trust, error) from error
         _enable_keepalive(writer.get_extra_info("socket"))
         return cls(reader, writer, state, show)
 
@@ -63,12 +70,15 @@ class LineWire:
         try:
             async with asyncio.timeout(self._answer_timeout):
                 greeting = await self._read_line()
+                if lines.expects_tls(greeting.text):
+                    raise ConnectionLost(f"That port expects TLS{_TLS_HINT}")
                 if code := lines.refusal_code(greeting.text):
                     raise Refused(greeting.text, code)
                 await self._write(lines.encode_login(name, password) if password else lines.encode_typed(name))
                 answer = await self._read_line()
         except TimeoutError as error:
-            raise ConnectionLost("Something answers there, but it is no webchat for lines") from error
+            hint = "" if self._writer.get_extra_info("ssl_object") else _TLS_HINT
+            raise ConnectionLost(f"Something answers there, but it is no webchat for lines{hint}") from error
         if lines.assigned_name(answer.text) is None:
             raise Refused(answer.text.removesuffix(lines.LOGIN_HINT).rstrip(), lines.refusal_code(answer.text))
         self._state.leave_all_rooms()

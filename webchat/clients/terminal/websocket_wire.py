@@ -16,8 +16,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from webchat.clients.address import Address
-from webchat.clients.link import ANSWER_TIMEOUT, ChatState, ConnectionLost, Refused, unreachable
+from webchat.clients.link import ANSWER_TIMEOUT, ChatState, ConnectionLost, Refused
+from webchat.clients.terminal.connecting import failure
 from webchat.clients.transcript import SystemMessage, TranscriptItem, UserMessage
+from webchat.clients.trust import SYSTEM_TRUST, Trust
 from webchat.codecs import commands, json_events, lines
 
 MAX_SERVER_FRAME = 4 << 20
@@ -44,12 +46,14 @@ class WebSocketWire:
         self._listener = asyncio.create_task(self._listen())
 
     @classmethod
-    async def open(cls, address: Address, state: ChatState, show: Callable[[TranscriptItem], None]) -> "WebSocketWire":
+    async def open(cls, address: Address, state: ChatState, show: Callable[[TranscriptItem], None],
+                   trust: Trust = SYSTEM_TRUST) -> "WebSocketWire":
         """Connect to the URL of an address. Raises ConnectionLost."""
         # The environment's proxy leads out of this machine.
         proxy: Literal[True] | None = None if _is_this_machine(address.host) else True
         try:
-            socket = await connect(str(address), max_size=MAX_SERVER_FRAME, open_timeout=ANSWER_TIMEOUT, proxy=proxy)
+            socket = await connect(str(address), max_size=MAX_SERVER_FRAME, open_timeout=ANSWER_TIMEOUT, proxy=proxy,
+                                   ssl=trust.context if address.encrypted else None)
         except InvalidStatus as error:
             status = error.response.status_code
             reason = OTHER_NAME if status == MISDIRECTED else f"no chat there (HTTP {status})"
@@ -57,7 +61,7 @@ class WebSocketWire:
         except (InvalidHandshake, InvalidURI) as error:
             raise ConnectionLost(f"Cannot reach {address}: no WebSocket there") from error
         except OSError as error:
-            raise unreachable(address, error) from error
+            raise await failure(address, trust, error) from error
         return cls(socket, state, show)
 
     async def log_in(self, name: str, password: str) -> None:
