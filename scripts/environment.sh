@@ -108,11 +108,13 @@ pip() {
 }
 
 # pip_pinned COMMAND FILE [OPTION…]: run pip on the packages that a file pins, and check their hashes.
+#
+# The file names all that they need in turn. Left to look for that, pip may find a newer version, and refuse its hash.
 pip_pinned() {
     local command=$1 file=$2 packages
     packages=$(number_of_packages "$file")
     shift 2
-    pip "$command" --require-hashes -r "$top/$file" "$@"
+    pip "$command" --require-hashes --no-deps -r "$top/$file" "$@"
 }
 
 number_of_packages() { grep -c '^[A-Za-z].*==' "$top/$1"; }

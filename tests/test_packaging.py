@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -217,6 +218,21 @@ class TestRequirements:
     def test_everything_is_pinned_to_one_version_with_the_hashes_of_its_files(self, file):
         for entry in entries(file):
             assert re.fullmatch(r"[\w.-]+==[\w.]+( ; [^\\#]+?)?( +--hash=sha256:[0-9a-f]{64})+", entry), entry
+
+    def test_everything_that_a_pinned_package_needs_is_pinned_too(self):
+        pinned = pins("requirements-test.txt")
+        needed = [each for name in ("REQUIRES", "DESKTOP", "TEST") for each in declared(name)]
+        for each in needed:  # grows meanwhile
+            if each.marker is None or each.marker.evaluate():
+                assert canonicalize_name(each.name) in pinned
+                for line in metadata.requires(each.name) or ():
+                    below = Requirement(line)
+                    is_wanted = below.marker is None or any(
+                        below.marker.evaluate({"extra": extra}) for extra in ("", *each.extras))
+                    below.marker = None
+                    if is_wanted and below not in needed:
+                        needed.append(below)
+        assert len(needed) > len(pinned) / 2
 
     @pytest.mark.parametrize("file", LOCKS)
     def test_no_index_is_fixed_so_that_the_machines_own_is_used(self, file):

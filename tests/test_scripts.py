@@ -4,6 +4,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import zipfile
+from hashlib import sha256
 from pathlib import Path
 
 import pexpect
@@ -84,6 +87,31 @@ echo 'Installing collected packages: click'"""
 """What pip says of packages that it has to fetch, leaves out, has already, and finds in a folder."""
 
 
+def write_wheel(folder: Path, name: str, version: str, *needs: str) -> str:
+    """Make a package with nothing in it; return the line that pins it."""
+    wheel, info = folder / f"{name}-{version}-py3-none-any.whl", f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(wheel, "w") as files:
+        files.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        files.writestr(f"{info}/METADATA", "\n".join([
+            "Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", "Provides-Extra: more",
+            *(f"Requires-Dist: {each}" for each in needs)]))
+        files.writestr(f"{info}/RECORD", "")
+    return f"{name}=={version} --hash=sha256:{sha256(wheel.read_bytes()).hexdigest()}\n"
+
+
+def test_what_is_pinned_is_installed_though_the_index_has_a_newer_version_of_what_it_needs(tmp_path):
+    pins = [write_wheel(tmp_path, "outer", "1.0", "inner[more]>=1"), write_wheel(tmp_path, "inner", "1.0")]
+    write_wheel(tmp_path, "inner", "2.0")
+    (tmp_path / "pins.txt").write_text("".join(pins))
+    script = f"""
+        top=$PWD; . '{TOP}/scripts/environment.sh'; venv='{sys.prefix}'
+        pip_pinned install pins.txt --no-index --find-links . --target installed"""
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in (tmp_path / "installed").glob("*.dist-info")} == {
+        "outer-1.0.dist-info", "inner-1.0.dist-info"}
+
+
 class TestRunScript:
     @pytest.mark.parametrize("script", ["run.sh", "test.sh", ".ci/run", "scripts/bundle.sh", "scripts/lock.sh"])
     def test_is_executable_like_the_others(self, script):
@@ -162,8 +190,8 @@ class TestRunScript:
         assert "fetched" in machine.start("run.sh").stderr
         calls = (machine.folder / "pip.log").read_text().splitlines()
         assert [re.sub(r"^.*--no-input ", "", call).replace(f"{machine.folder}/", "") for call in calls] == [
-            "install --require-hashes -r requirements.txt",
-            "install --require-hashes -r requirements-node.txt",
+            "install --require-hashes --no-deps -r requirements.txt",
+            "install --require-hashes --no-deps -r requirements-node.txt",
             "uninstall --yes -r requirements-node.txt",
             f"install --no-deps --no-build-isolation --editable {machine.folder}",
         ]
