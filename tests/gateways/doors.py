@@ -77,6 +77,9 @@ class Peer:
     def stop_reading(self) -> None:
         self._writer.transport.pause_reading()
 
+    def go_on_reading(self) -> None:
+        self._writer.transport.resume_reading()
+
     def close(self) -> None:
         self._writer.close()
 

@@ -204,6 +204,7 @@ class BraceConnection(Connection[braces.BraceInput]):
 
     def flush(self) -> None:
         self._pacer.flush()
+        self._write_roster()
         super().flush()
 
     async def handle_item(self, item: braces.BraceInput) -> None:
@@ -263,8 +264,8 @@ class BraceConnection(Connection[braces.BraceInput]):
             self.door.outbox.call_soon(self._write_roster)
 
     def _write_roster(self) -> None:
-        self._roster_scheduled = False
-        if not self.closing:
+        if self._roster_scheduled and not self.queue.closed:
+            self._roster_scheduled = False
             self.queue.send(self._roster())
 
     def _roster(self) -> bytes:

@@ -23,6 +23,7 @@ from webchat.chat.session import Session
 from webchat.codecs.stream_input import ItemT, StreamDecoder
 from webchat.net.accept import PatientAccept
 from webchat.net.errors import ProtocolViolation
+from webchat.net.half_open import HalfOpenStream, HalfOpenTLSStream
 from webchat.net.outbox import Outbox, SendQueue
 from webchat.net.timers import Timer
 from webchat.net.tls import end_writing
@@ -51,6 +52,7 @@ class TCPDoor(PatientAccept, TCPServer):
     """
 
     connection: type[Connection[Any]]
+    stream, tls_stream = HalfOpenStream, HalfOpenTLSStream
 
     def __init__(self, hub: Hub, outbox: Outbox, *, login_time: float = LOGIN_TIME,
                  login_tries: int = LOGIN_TRIES, close_time: float = PEER_CLOSE_TIME,
@@ -110,6 +112,7 @@ class Connection(Generic[ItemT]):
         self.queue = SendQueue(door.outbox, stream, self._too_slow)
         self.task: asyncio.Task[Any] | None = None
         self.closing = False
+        self._input_ended = self._output_ended = False
         self._session: Session | None = None
         self._reading: asyncio.Future[bytes] | None = None
         self._refused_logins = 0
@@ -149,8 +152,9 @@ class Connection(Generic[ItemT]):
         self.task = asyncio.current_task()
         try:
             self._open()
-            while True:
+            while not self._input_ended:
                 await self._handle_items(await self._next_items())
+            await self._end()
         except StreamClosedError:
             pass
         except Exception:
@@ -171,15 +175,12 @@ class Connection(Generic[ItemT]):
 
     async def _next_items(self) -> Iterable[ItemT]:
         """The items that the next segment, a silence or the end of the input completes. Raises StreamClosedError."""
-        try:
-            data = await self._read(self.decoder.idle_after)
-        except StreamClosedError as error:
-            was_reset = error.real_error is not None
-            if not was_reset and (items := self.decoder.end()):
-                return items  # the next read raises again
-            raise
+        data = await self._read(self.decoder.idle_after)
         if data is None:
             return self.decoder.idle()
+        if not data:
+            self._input_ended = True
+            return self.decoder.end()
         if self.closing:
             return []
         try:
@@ -189,7 +190,10 @@ class Connection(Generic[ItemT]):
             return []
 
     async def _read(self, timeout: float | None) -> bytes | None:
-        """The next segment, or None if none comes within this many seconds. Raises StreamClosedError."""
+        """The next segment, b"" at the end of the input, or None if there is neither for so many seconds.
+
+        Raises StreamClosedError.
+        """
         if self._reading is None:
             self._reading = asyncio.ensure_future(self.stream.read_bytes(SEGMENT_SIZE, partial=True))
         if self._reading.done():
@@ -213,9 +217,6 @@ class Connection(Generic[ItemT]):
                 self._refuse(error)
             if count % ITEMS_PER_TURN == 0:
                 await asyncio.sleep(0)
-        # Not at the end of this turn of the event loop: a peer that has closed its sending side still has to receive
-        # its answers, and the stream closes as soon as it notices that.
-        self.queue.write()
 
     def _refuse(self, error: ChatError) -> None:
         self.send_sentence(self.refusal_sentence(error))
@@ -234,6 +235,13 @@ class Connection(Generic[ItemT]):
 
     # The end of a connection.
 
+    async def _end(self) -> None:
+        """The input has ended: write what the peer is still owed. Raises StreamClosedError."""
+        self.flush()
+        await self.queue.drain()
+        await self.stream.write(b"")  # when that is done, so is everything before it
+        self._end_output()
+
     def abort(self) -> None:
         """End the connection at once, without a reason."""
         self.closing = True
@@ -247,23 +255,28 @@ class Connection(Generic[ItemT]):
         if self.closing:
             return
         self.closing = True
-        if self._session:
-            self.hub.close(self._session)
         if reason:
             self.send_sentence(reason)
         self.flush()
         self.queue.close()
+        if self._session:
+            self.hub.close(self._session)
         if not self.stream.closed():
             self._set_timer(self.door.close_time, self.stream.close)
-            self.stream.write(b"").add_done_callback(self._close_sending_side)
+            self.stream.write(b"").add_done_callback(self._written)
 
-    def _close_sending_side(self, written: asyncio.Future[None]) -> None:
-        """Tell the peer that nothing more follows, and go on reading until it closes its own side.
+    def _written(self, writing: asyncio.Future[None]) -> None:
+        if not writing.cancelled() and not writing.exception():
+            self._end_output()
+
+    def _end_output(self) -> None:
+        """Tell the peer that nothing more follows; `serve` goes on reading until the peer ends its own side.
 
         If the socket were closed while bytes of the peer are unread, TCP would reset the connection, and the peer could
         lose the last words (RFC 1122 section 4.2.2.13).
         """
-        if not written.cancelled() and not written.exception() and not self.stream.closed():
+        if not self._output_ended and not self.stream.closed():
+            self._output_ended = True
             with suppress(OSError):
                 end_writing(self.stream.socket)
 

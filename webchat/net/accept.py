@@ -128,8 +128,11 @@ class PatientAccept(TCPServer):
     """
 
     entrance = Entrance()
-    stream = CountedStream
+    stream: type[CountedStream] = CountedStream
     """The class of connections without TLS."""
+
+    tls_stream: type[CountedTLSStream] = CountedTLSStream
+    """The class of connections with TLS."""
 
     def use_tls(self, context: ssl.SSLContext | None) -> None:
         """Speak TLS with those who connect from now on, with this context; None stands for no TLS."""
@@ -226,7 +229,7 @@ class PatientAccept(TCPServer):
             else:
                 connection = ssl_wrap_socket(connection, self.ssl_options, server_side=True,
                                              do_handshake_on_connect=False)
-                stream = CountedTLSStream(connection, **options)
+                stream = self.tls_stream(connection, **options)
         except OSError:  # the peer is gone already
             connection.close()
             place.release()
