@@ -7,6 +7,8 @@ redis-server        redis-server        several servers as one chat: tests/backp
 nginx               nginx               three servers behind a proxy: tests/test_nginx.py
 haproxy             haproxy             clients behind another proxy: tests/test_entrance.py
 openssl             openssl             HTTPS: tests/test_server.py, tests/test_nginx.py
+curl                curl                curl: tests/gateways/test_tcp_other_protocols.py
+ssh                 openssh-client      ssh: tests/gateways/test_tcp_other_protocols.py
 telnet              telnet              telnet: tests/gateways/test_tcp_tools.py, tests/test_all_doors.py
 nc.openbsd          netcat-openbsd      nc: tests/gateways/test_tcp_tools.py
 ncat                ncat                ncat: tests/gateways/test_tcp_tools.py

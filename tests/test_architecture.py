@@ -16,7 +16,7 @@ ARROWS = {
     "webchat.streams": (),
     "webchat.net": (),
     "webchat.chat": ("webchat.toml",),
-    "webchat.codecs": ("webchat.chat", "webchat.net.frames", "webchat.net.errors"),
+    "webchat.codecs": ("webchat.chat", "webchat.net.frames", "webchat.net.errors", "webchat.net.tls_records"),
     "webchat.backplane": ("webchat.chat", "webchat.codecs.node"),
     "webchat.gateways": ("webchat.chat", "webchat.codecs", "webchat.net"),
     "webchat.clients": ("webchat.codecs", "webchat.net.frames"),

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.work import counting, work_per_segment
-from webchat.codecs import braces, lines, stream_input, telnet
+from webchat.codecs import braces, greetings, keys, lines, stream_input, telnet
 from webchat.net import frames
 from webchat.net.engineio import payload
 
-MODULES: tuple[ModuleType, ...] = (braces, lines, stream_input, telnet, frames, payload)
+MODULES: tuple[ModuleType, ...] = (braces, greetings, keys, lines, stream_input, telnet, frames, payload)
 
 BYTES = 40
 """Single bytes whose work is counted."""
@@ -52,9 +52,10 @@ CASES = {
     "a line": Case(lines.LineDecoder, b"", b"yyy"),
     "carriage returns": Case(lines.LineDecoder, b"x\n", b"\r\r\r", b"\r"),
     "erasures": Case(lines.LineDecoder, b"x\n", b"\b\b\b", b"\b"),
+    "keys": Case(lines.LineDecoder, b"x\n", b"\x1b[1", b"\x1b"),
     "a line that is too long": Case(lambda: lines.LineDecoder(limit=99), b"", b"yyy"),
     "a telnet subnegotiation": Case(telnet.Telnet, b"\xff\xfa", b"\xff\xff"),
-    "a first line that may be HTTP": Case(stream_input.ProtocolCheck, b"GET /", b"yyy"),
+    "a first line that may be HTTP": Case(greetings.Greeting, b"GET /", b"yyy"),
     "a line from the server": Case(stream_input.LineSplitter, b"x\n", b"yyy"),
     "lines, a client": Case(lines.ServerLineDecoder, b"-!- ", b"yyy"),
     "braces, a client": Case(braces.ServerFrameDecoder, b"{ALL}", b"{B}"),
@@ -67,9 +68,7 @@ CASES = {
 
 def read_all(decoder: Any, segment: bytes) -> None:
     """Let a decoder read a segment, and whatever its connection asks it after that."""
-    result = decoder.receive(segment)
-    if not isinstance(result, bool):
-        list(result)
+    list(decoder.receive(segment) or ())
     getattr(decoder, "idle_after", None)
 
 
@@ -89,7 +88,9 @@ def test_a_byte_costs_the_same_however_much_has_come_before_it(case, segment_siz
 REPEATED = {
     "messages": (brace_decoder, b"{ALL}x"), "messages with newlines": (brace_decoder, b"{ALL}x\n"),
     "words in braces": (brace_decoder, b"{x}"), "braces": (brace_decoder, b"{"), "lines": (lines.LineDecoder, b"x\r\n"),
-    "erasures": (lines.LineDecoder, b"\b"), "lines from the server": (lines.ServerLineDecoder, b"a: b\n"),
+    "erasures": (lines.LineDecoder, b"\b"), "erased words": (lines.LineDecoder, b"x \x17"),
+    "keys": (lines.LineDecoder, b"\x1b[1;"), "carriage returns": (lines.LineDecoder, b"\r"),
+    "lines from the server": (lines.ServerLineDecoder, b"a: b\n"),
     "messages from the server": (braces.ServerFrameDecoder, b"{ALL}x\n"),
     "pings": (lambda: frames.FrameReader(1 << 16), b"\x89\x80" + bytes(4)),
     "WebSocket messages": (lambda: frames.FrameReader(1 << 16), b"\x81\x81" + bytes(5)),

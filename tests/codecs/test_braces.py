@@ -21,7 +21,8 @@ from webchat.codecs.braces import (
     ServerLine,
 )
 from webchat.codecs.commands import ListUsers, Quit
-from webchat.codecs.stream_input import OtherProtocol, Overlong
+from webchat.codecs.greetings import OtherProtocol
+from webchat.codecs.stream_input import Overlong
 
 HUGO, IDLE, UNFINISHED = Login("Hugo"), 0.05, 0.5
 
@@ -307,23 +308,32 @@ class TestBadBytes:
         assert received(reader, [endless] * 1000) == [Overlong()]
         assert held_text(reader) < 100
 
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
     @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01"])
-    def test_a_browser_or_tls_is_recognised(self, data):
-        assert items_of([data]) == [OtherProtocol()]
-        assert items_of(byte_by_byte(data))[0] == OtherProtocol()
+    def test_a_browser_or_tls_is_recognised(self, data, split):
+        assert isinstance(items_of(split(data))[0], OtherProtocol)
+
+    @pytest.mark.parametrize("finish", [BraceDecoder.idle, BraceDecoder.end])
+    def test_so_is_another_protocol_without_a_newline(self, finish):
+        reader = decoder()
+        read(reader, b"EHLO laptop")
+        [found] = finish(reader)
+        assert found.name == "SMTP"
+        assert reader.end() == []
 
     def test_what_follows_a_browsers_first_line_is_read_from_its_beginning(self):
-        assert received(decoder(), [b"GET / HTTP", b"/1.1\n", b"{ALL}a{ALL}b\n"]) == [OtherProtocol(), Say("a")]
+        found, said = received(decoder(), [b"GET / HTTP", b"/1.1\n", b"{ALL}a{ALL}b\n"])
+        assert (found.name, said) == ("HTTP", Say("a"))
 
     @pytest.mark.parametrize("first", [[b"{REGISTER}Hugo\n"], [b"{REGISTER}Hugo{ALL}"]])
     def test_the_same_words_after_the_first_message_are_text(self, first):
-        assert OtherProtocol() not in items_of([*first, b"GET / HTTP/1.1\n"])
+        assert not any(isinstance(item, OtherProtocol) for item in items_of([*first, b"GET / HTTP/1.1\n"]))
 
     def test_the_same_words_after_a_silence_are_text(self):
         reader = decoder()
         read(reader, b"GET ")
         reader.idle()
-        assert OtherProtocol() not in [*read(reader, b"/ HTTP/1.1\n"), *reader.idle()]
+        assert not any(isinstance(item, OtherProtocol) for item in [*read(reader, b"/ HTTP/1.1\n"), *reader.idle()])
 
 
 class TestSending:

@@ -10,8 +10,9 @@ from webchat.chat.errors import BadCredentials, SlowDown
 from webchat.chat.events import ChatMessage, Login, Notice, Presence, Typing
 from webchat.codecs import lines
 from webchat.codecs.commands import parse
+from webchat.codecs.greetings import OtherProtocol
 from webchat.codecs.lines import CRLF, LF, Line, LineDecoder, ReceivedLine, ServerLineDecoder, TelnetAnswer, parse_line
-from webchat.codecs.stream_input import OtherProtocol, Overlong
+from webchat.codecs.stream_input import Overlong
 
 CORPUS = [
     (b"Hugo\n", [Line("Hugo")]),
@@ -21,7 +22,11 @@ CORPUS = [
     (b"\n\nthere\n", [Line(""), Line(""), Line("there")]),
     (b"caf\xe9 \xc3\n", [Line("caf\ufffd \ufffd")]),
     (b"helo\x7flo\n", [Line("hello")]),
-    (b"a\rb\n", [Line("a\rb")]),
+    (b"CR alone\rends a line too\r", [Line("CR alone"), Line("ends a line too")]),
+    (b"LF CR\n\rmakes one end\n\r\n", [Line("LF CR"), Line("makes one end"), Line("")]),
+    (b"two ends\r\rand\r\0\r\nfour\n\n", [
+        Line("two ends"), Line(""), Line("and"), Line(""), Line("four"), Line("")]),
+    (b"arrows\x1b[D\x1b[C and \x1bOAwords words\x17\n", [Line("arrows and words ")]),
     (b"x\xff\xf4\xff\xfd\x06y\n", [TelnetAnswer(b"\xff\xfc\x06"), Line("xy")]),
 ]
 WHOLE = b"".join(data for data, _ in CORPUS)
@@ -43,7 +48,7 @@ def message(text="hello", from_user="Hugo", **where):
 
 class TestReceiving:
     @pytest.mark.parametrize("split", [whole, byte_by_byte])
-    @pytest.mark.parametrize("trailing", [b"", b"trailing", b"\r", b"\xff"])
+    @pytest.mark.parametrize("trailing", [b"", b"trailing", b"\xff"])
     @pytest.mark.parametrize("data, items", CORPUS)
     def test_each_case_is_read_in_any_split_whatever_follows(self, data, items, trailing, split):
         assert items_of(split(data + trailing)) == items
@@ -65,7 +70,8 @@ class TestReceiving:
                 decoder.idle()
         decoder.end()
 
-    @pytest.mark.parametrize("first, ending", [(b"a\n", LF), (b"a\r\n", CRLF), (b"a\r\0", CRLF)])
+    @pytest.mark.parametrize("first, ending", [
+        (b"a\n", LF), (b"a\r\n", CRLF), (b"a\r\0", CRLF), (b"a\r", CRLF), (b"a\n\r", LF)])
     def test_the_first_line_ending_is_the_one_to_answer_with(self, first, ending):
         for segments in ([first + b"b\nc\r\n"], byte_by_byte(first + b"b\nc\r\n")):
             decoder = LineDecoder()
@@ -140,7 +146,7 @@ class TestWithoutNewlines:
 
 class TestTooLong:
     @pytest.mark.parametrize("split", [whole, byte_by_byte])
-    @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r\0"])
+    @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r\0", b"\r", b"\n\r"])
     def test_an_overlong_line_is_reported_once_and_the_next_is_read(self, ending, split):
         data = b"x" * 500 + ending + b"next" + ending
         assert items_of(split(data), limit=100) == [Overlong(), Line("next")]
@@ -166,16 +172,21 @@ class TestTooLong:
         assert decoder.idle() == [Line("next")]
 
 
-class TestOtherProtocol:
-    @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01"])
-    def test_a_browser_or_tls_is_recognised_by_its_first_line(self, data):
-        assert items_of([data]) == [OtherProtocol()]
-        assert items_of(byte_by_byte(data))[0] == OtherProtocol()
+class TestOtherProtocols:
+    GREETINGS = [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01", b"PASS secret\r\n"]
 
-    def test_nothing_of_its_first_line_is_said_when_it_goes(self):
+    @pytest.mark.parametrize("split", [whole, byte_by_byte])
+    @pytest.mark.parametrize("data", GREETINGS)
+    def test_is_recognised_by_its_first_line_of_which_nothing_is_a_line(self, data, split):
+        first, *_ = items_of(split(data))
+        assert isinstance(first, OtherProtocol)
+
+    @pytest.mark.parametrize("finish", [LineDecoder.idle, LineDecoder.end])
+    def test_also_without_a_newline(self, finish):
         decoder = LineDecoder()
-        assert [item for byte in byte_by_byte(b"GET / HTTP/1.1\r\n") for item in decoder.receive(byte)] == [
-            OtherProtocol()]
+        assert decoder.receive(b"EHLO laptop") == []
+        [found] = finish(decoder)
+        assert found.name == "SMTP"
         assert decoder.end() == []
 
     def test_the_same_words_later_are_a_text_like_any_other(self):

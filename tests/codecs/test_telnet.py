@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.codecs.splits import byte_by_byte, cut, random_cuts, whole
-from webchat.codecs.telnet import ARE_YOU_THERE_ANSWER, SUBNEGOTIATION_LIMIT, Telnet, apply_erasures
+from webchat.codecs.telnet import ARE_YOU_THERE_ANSWER, SUBNEGOTIATION_LIMIT, Telnet
 from webchat.net.errors import ProtocolViolation
 
 CORPUS = [
@@ -75,11 +75,3 @@ def test_text_and_answers_are_returned_once():
     telnet = Telnet()
     assert telnet.receive(b"one\xff\xfd\x06") == (b"one", b"\xff\xfc\x06")
     assert telnet.receive(b"two\xff\xfd\x01") == (b"two", b"\xff\xfc\x01")
-
-
-@pytest.mark.parametrize(
-    "typed, seen",
-    [("hello", "hello"), ("helo\x7flo", "hello"), ("x\b\b\bhi", "hi"), ("wrong\x15right", "right"), ("日本\b", "日")],
-)
-def test_corrections_are_carried_out(typed, seen):
-    assert apply_erasures(typed) == seen

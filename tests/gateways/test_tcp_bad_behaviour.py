@@ -270,18 +270,6 @@ class Behaviour(Reading):
         assert "Hans" not in await self.hear(ada, "Hugo 8", "still me")
 
     @gen_test
-    async def test_a_browser_and_a_tls_client_are_closed_and_say_nothing_to_anybody(self):
-        port = self.open_it()
-        ada = await self.enter(port, "ada")
-        for opening in (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"):
-            stranger = await self.connect(port)
-            stranger.send(opening)
-            assert b"HTTP" not in (await stranger.ended()).encode()
-        hugo = await self.enter(port, "Hugo")
-        hugo.send(self.saying("hello"))
-        assert "left" not in await self.hear(ada, "Hugo", "hello")
-
-    @gen_test
     async def test_one_segment_full_of_messages_lets_others_have_their_turn_after_16(self):
         port = self.open_it()
         hugo = await self.enter(port, "Hugo")

@@ -53,7 +53,8 @@ class FirstLine(DoorTest):
     async def test_a_blank_line_is_refused_as_a_name(self):
         peer = await self.connect(self.open_lines(login_tries=3))
         peer.send("\n  \nHugo\n")
-        await peer.until("-!- A name needs something other than spaces and asterisks.\n" * 2)
+        await peer.until(("-!- A name needs something other than spaces and asterisks. "
+                          "Type your name alone, or NAME: text\n") * 2)
         await peer.until("-!- You are Hugo.")
 
     @gen_test

@@ -21,7 +21,8 @@ from tests.net.arrivals import (
     scenario,
     serving,
 )
-from webchat.net.first_bytes import NO_TLS_HERE, Times
+from webchat.net.first_bytes import Times
+from webchat.net.tls_records import NO_TLS_HERE
 
 # The PROXY header of a trusted proxy.
 

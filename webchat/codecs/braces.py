@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 from webchat.chat.errors import ChatError
 from webchat.chat.events import ChatMessage, Command, Event, Login, Notice, Presence, Say, Tell, Welcome
 from webchat.codecs.commands import ListUsers, Quit
-from webchat.codecs.stream_input import LineSplitter, OtherProtocol, Overlong, ProtocolCheck
+from webchat.codecs.greetings import Greeting, OtherProtocol
+from webchat.codecs.stream_input import LineSplitter, Overlong
 
 FRAME_LIMIT = 16 * 1024
 """Characters of a frame; a text of 4,096 always fits."""
@@ -89,7 +90,7 @@ class BraceDecoder:
         self._idle_time = idle_time
         self._unfinished_time = unfinished_time
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-        self._protocol_check = ProtocolCheck()
+        self._greeting = Greeting()
         self._searched: list[str] = []  # the beginning of the present message, in pieces
         self._size = 0  # of these pieces together
         self._rest = ""  # what follows: the last character that was searched, and what may become a header
@@ -105,9 +106,9 @@ class BraceDecoder:
 
     def receive(self, data: bytes) -> Iterator[BraceInput]:
         """Take one segment, and read messages as the iterator advances; never raises."""
-        if self._protocol_check.receive(data):
+        if found := self._greeting.receive(data):
             self._take("")
-            yield OtherProtocol()
+            yield found
             return
         self._append(self._utf8.decode(data))
         yield from self._messages()
@@ -119,10 +120,12 @@ class BraceDecoder:
     def end(self) -> list[BraceInput]:
         """Take note that the input has ended, and with it the last message."""
         message = self._take(self._rest + self._utf8.decode(b"", final=True))
+        if found := self._greeting.end():
+            return [found]
         skipped, self._skipping = self._skipping, False
         if skipped or not message:
             return []
-        self._start()
+        self._has_started = True
         return [_parse_message(message)]
 
     def _append(self, text: str) -> None:
@@ -141,10 +144,6 @@ class BraceDecoder:
     def _is_goodbye(self) -> bool:
         is_short = self._size + len(self._rest) <= LONGEST_HEADER
         return is_short and "".join([*self._searched, self._rest]).strip() in ("", f"{{{QUIT}}}")
-
-    def _start(self) -> None:
-        self._has_started = True
-        self._protocol_check.finish()
 
     def _messages(self) -> Iterator[BraceInput]:
         text, at = self._rest, 0
@@ -201,7 +200,8 @@ class BraceDecoder:
         """A whole message, including its newline if it has one."""
         if not self._has_started and message.endswith("\n"):
             self.ending = "\r\n" if message.endswith("\r\n") else "\n"
-        self._start()
+        self._has_started = True
+        self._greeting.end()
         if self._skipping:
             self._skipping = False
             return

@@ -19,8 +19,10 @@ from typing import Any
 
 from webchat.chat.errors import BadCredentials, ChatError
 from webchat.chat.events import ChatMessage, Event, Notice, Presence
-from webchat.codecs.stream_input import LineSplitter, OtherProtocol, Overlong, ProtocolCheck
-from webchat.codecs.telnet import Telnet, apply_erasures
+from webchat.codecs.greetings import Greeting, OtherProtocol
+from webchat.codecs.keys import typed
+from webchat.codecs.stream_input import LineSplitter, Overlong
+from webchat.codecs.telnet import Telnet
 
 LINE_LIMIT = 16 * 1024
 """Bytes before a newline; a text of 4,096 characters in UTF-8 always fits."""
@@ -31,10 +33,16 @@ LINE_IDLE_TIME = 0.2
 SERVER = "-!- "
 PRIVATE = "[private] "
 LOGIN_HINT = "Type: /login NAME PASSWORD"
+NAME_HINT = "Type your name alone, or NAME: text"
 
 LF, CRLF = b"\n", b"\r\n"
 
-_NEWLINE = re.compile(rb"\r?\n|\r\0")  # a telnet client in character mode ends lines with CR NUL (RFC 854)
+_LINE_END = re.compile(rb"\n\r?|\r[\n\0]?")
+"""CR NUL is what a telnet client in character mode sends (RFC 854), CR alone what others in character mode send."""
+
+_SECOND_BYTES = {b"\n": b"\r", b"\r": b"\n\0"}
+"""What belongs to a line ending of one byte if it comes next, perhaps in another segment."""
+
 _LINE_BREAK = re.compile("[\n\u2028\u2029]")
 _PUNCTUATION = frozenset({"Pd", "Ps", "Pe", "Pi", "Pf", "Po"})
 
@@ -74,8 +82,9 @@ class LineDecoder:
         self._limit = limit
         self._idle_time = idle_time
         self._telnet = Telnet()
-        self._protocol_check = ProtocolCheck()
+        self._greeting = Greeting()
         self._buffer = bytearray()
+        self._second_bytes = b""
         self._segments = 0  # of the unfinished line, as long as no newline has been sent
         self._uses_newlines = False
         self._has_ended_by_silence = False
@@ -94,9 +103,9 @@ class LineDecoder:
         if self._telnet.seen and not self._uses_newlines:
             self.ending = CRLF
         items: list[LineInput] = [TelnetAnswer(answer)] if answer else []
-        if self._protocol_check.receive(text):
+        if found := self._greeting.receive(text):
             self._buffer.clear()
-            items.append(OtherProtocol())
+            items.append(found)
         elif text:
             items += self._lines(text)
         return items
@@ -108,34 +117,39 @@ class LineDecoder:
 
     def end(self) -> list[LineInput]:
         """Take note that the input has ended, and with it the last line."""
-        self._protocol_check.finish()
         rest = bytes(self._buffer)
         self._buffer.clear()
         self._segments = 0
+        if found := self._greeting.end():
+            return [found]
         if self._skipping:
             self._skipping = False
             return []
         return [_line(rest)] if rest else []
 
     def _lines(self, text: bytes) -> Iterator[LineInput]:
-        # An ending may have been cut between its two bytes; nothing before that is searched again.
-        search_from = max(len(self._buffer) - 1, 0)
+        if text[0] in self._second_bytes:
+            text = text[1:]
+        self._second_bytes = b""
+        search_from = len(self._buffer)
         self._buffer += text
         self._segments += 1
         at = 0
-        for match in _NEWLINE.finditer(self._buffer, search_from):
+        for match in _LINE_END.finditer(self._buffer, search_from):
             if not self._uses_newlines:
                 self._uses_newlines = True
-                self.ending = LF if match[0] == LF else CRLF
+                self.ending = LF if match[0].startswith(LF) else CRLF
             yield from self._complete(bytes(self._buffer[at : match.start()]))
             at = match.end()
+            if at == len(self._buffer):
+                self._second_bytes = _SECOND_BYTES.get(match[0], b"")
         del self._buffer[:at]
         if len(self._buffer) > self._limit:
             if not self._skipping:
                 yield Overlong()
             self._skipping = True
         if self._skipping:
-            del self._buffer[:-1]  # the last byte may be the CR of an ending
+            self._buffer.clear()
 
     def _complete(self, line: bytes) -> Iterator[LineInput]:
         if self._skipping:
@@ -147,7 +161,7 @@ class LineDecoder:
 
 
 def _line(data: bytes) -> Line:
-    return Line(apply_erasures(data.decode("utf-8", "replace")))
+    return Line(typed(data.decode("utf-8", "replace")))
 
 
 # The server's half: what a client receives.
@@ -326,4 +340,9 @@ def expects_tls(sentence: str) -> bool:
 
 def refusal_code(sentence: str) -> str | None:
     """The code of a refusal that always has the same words."""
-    return BadCredentials.code if sentence.endswith(LOGIN_HINT) else _CODES.get(sentence)
+    return BadCredentials.code if sentence.endswith(LOGIN_HINT) else _CODES.get(without_hint(sentence))
+
+
+def without_hint(sentence: str) -> str:
+    """A refusal without what it tells people to type, for programs that ask for it themselves."""
+    return sentence.removesuffix(LOGIN_HINT).removesuffix(NAME_HINT).rstrip()

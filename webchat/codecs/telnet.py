@@ -99,18 +99,3 @@ class Telnet:
             return body.end() + len(_SUBNEGOTIATION_END)
         self._held = data[body.end():]
         return len(data)
-
-
-def apply_erasures(text: str) -> str:
-    """The text as its typist saw it on the screen: backspace, delete and kill (Ctrl-U) are carried out."""
-    if not any(key in text for key in "\b\x7f\x15"):
-        return text
-    kept: list[str] = []
-    for char in text:
-        if char == "\x15":
-            kept.clear()
-        elif char not in "\b\x7f":
-            kept.append(char)
-        elif kept:
-            kept.pop()
-    return "".join(kept)

@@ -11,7 +11,8 @@ from webchat.chat.events import Login, Rename, Tell
 from webchat.chat.hub import PRESENCE_DELAY, Hub
 from webchat.codecs import braces
 from webchat.codecs.commands import ListUsers, Quit
-from webchat.codecs.stream_input import OtherProtocol, Overlong
+from webchat.codecs.greetings import OtherProtocol
+from webchat.codecs.stream_input import Overlong
 from webchat.gateways.tcp import CallLater, Connection, TCPDoor
 from webchat.net.outbox import Outbox
 from webchat.net.timers import Timer
@@ -225,7 +226,7 @@ class BraceConnection(Connection[braces.BraceInput]):
                 self._require_login(braces.REGISTER_HINT)
                 await self.hub.handle(self.session, item)
             case OtherProtocol():
-                self.abort()
+                self.turn_away(item)
             case _:
                 await self.hub.handle(self.session, item)
 
@@ -310,6 +311,7 @@ class BraceDoor(TCPDoor):
     """
 
     connection = BraceConnection
+    purpose = "This port is for chat messages that begin with a header in braces."
 
     def __init__(self, hub: Hub, outbox: Outbox, *, gap: float = FRAME_GAP, idle_time: float = braces.BRACE_IDLE_TIME,
                  unfinished_time: float = braces.UNFINISHED_TIME, **settings: Any):

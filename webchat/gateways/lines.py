@@ -5,7 +5,7 @@ from typing import Any
 
 from tornado.iostream import IOStream
 
-from webchat.chat.errors import BadCredentials, ChatError, LoginRequired, TooLong
+from webchat.chat.errors import BadCredentials, BadName, ChatError, LoginRequired, TooLong
 from webchat.chat.events import Command, Join, Login, Part, Rename, Say, Tell
 from webchat.chat.hub import Hub
 from webchat.codecs import lines
@@ -20,9 +20,14 @@ from webchat.codecs.commands import (
     usage,
     without_own_name,
 )
-from webchat.codecs.stream_input import OtherProtocol, Overlong
+from webchat.codecs.greetings import OtherProtocol
+from webchat.codecs.stream_input import Overlong
 from webchat.gateways.tcp import Connection, TCPDoor
 from webchat.net.outbox import Outbox
+from webchat.net.timers import Timer
+
+GREETING_DELAY = 0.1
+"""Seconds in which a client may speak first. One that speaks another protocol is answered in that protocol alone."""
 
 
 class LineConnection(Connection[lines.LineInput]):
@@ -41,18 +46,32 @@ class LineConnection(Connection[lines.LineInput]):
         self.decoder = lines.LineDecoder(idle_time=door.idle_time)
         self.room: str | None = None
         self.rooms: tuple[str, ...] = ()
+        self._greeting: Timer | None = None
         self.send = self.queue.send  # no call in between: this runs once for each message and recipient
 
     def send_greeting(self) -> None:
-        self.send_sentence("Welcome to webchat. Type your name and press Enter.")
+        """Send it when the client has said something, or has waited for it."""
+        self._greeting = self.door.call_later(GREETING_DELAY, self._greet)
+
+    def _greet(self) -> None:
+        if self._greeting:
+            self._greeting.cancel()
+            self._greeting = None
+            self.send_sentence("Welcome to webchat. Type your name and press Enter.")
 
     def send_sentence(self, sentence: str) -> None:
         self._write(lines.server_lines(sentence))
 
     def refusal_sentence(self, error: ChatError) -> str:
-        return f"{error} {lines.LOGIN_HINT}" if isinstance(error, BadCredentials) else str(error)
+        if isinstance(error, BadCredentials):
+            return f"{error} {lines.LOGIN_HINT}"
+        if isinstance(error, BadName) and self.session.person is None:
+            return f"{error} {lines.NAME_HINT}"
+        return str(error)
 
     async def handle_item(self, item: lines.LineInput) -> None:
+        if not isinstance(item, OtherProtocol):
+            self._greet()
         match item:
             case lines.Line(text):
                 await self._handle_line(text)
@@ -61,7 +80,7 @@ class LineConnection(Connection[lines.LineInput]):
             case Overlong():
                 raise TooLong("That line was too long, and has not been said.")
             case OtherProtocol():
-                self.abort()
+                self.turn_away(item)
 
     def _write(self, text: str) -> None:
         self.queue.send(text.replace("\n", self.decoder.ending.decode()).encode("utf-8", "replace"))
@@ -129,6 +148,11 @@ class LineConnection(Connection[lines.LineInput]):
     async def _quit(self, command: Quit) -> None:
         self.close("Goodbye.")
 
+    def _clean_up(self) -> None:
+        if self._greeting:
+            self._greeting.cancel()
+        super()._clean_up()
+
     def _require_login(self) -> None:
         if self.session.person is None:
             raise LoginRequired
@@ -147,6 +171,7 @@ class LineDoor(TCPDoor):
     """The port for lines. `idle_time` is that of `LineDecoder`; the `settings` are those of `TCPDoor`."""
 
     connection = LineConnection
+    purpose = "This port is for chat in lines of text, as telnet and nc send them."
 
     def __init__(self, hub: Hub, outbox: Outbox, *, idle_time: float = lines.LINE_IDLE_TIME, **settings: Any):
         super().__init__(hub, outbox, **settings)

@@ -20,6 +20,7 @@ from webchat.chat.events import Event
 from webchat.chat.hub import Hub
 from webchat.chat.limits import LOGIN_TIME, LOGIN_TRIES
 from webchat.chat.session import Session
+from webchat.codecs.greetings import OtherProtocol
 from webchat.codecs.stream_input import ItemT, StreamDecoder
 from webchat.net.accept import PatientAccept
 from webchat.net.errors import ProtocolViolation
@@ -52,6 +53,9 @@ class TCPDoor(PatientAccept, TCPServer):
     """
 
     connection: type[Connection[Any]]
+    purpose: str
+    """A sentence that says what this port is for, in ASCII."""
+
     stream, tls_stream = HalfOpenStream, HalfOpenTLSStream
 
     def __init__(self, hub: Hub, outbox: Outbox, *, login_time: float = LOGIN_TIME,
@@ -136,6 +140,12 @@ class Connection(Generic[ItemT]):
     def send_sentence(self, sentence: str) -> None:
         """Send a sentence of the server to this connection alone."""
         raise NotImplementedError
+
+    def turn_away(self, found: OtherProtocol) -> None:
+        """Tell a client of another protocol, in its own manner, what this port is for, and close the connection."""
+        if answer := found.answer(self.door.purpose):
+            self.queue.send(answer)
+        self.close()
 
     def refusal_sentence(self, error: ChatError) -> str:
         """The sentence that tells this connection that something was refused."""

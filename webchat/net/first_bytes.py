@@ -10,12 +10,7 @@ from dataclasses import dataclass
 
 from webchat.net.errors import ProtocolViolation
 from webchat.net.proxy_protocol import V2_LIMIT, Endpoint, ProxyHeader, Verdict, parse_header
-
-TLS_HANDSHAKE = b"\x16"
-"""The first byte of a TLS connection (RFC 8446 section 5.1)."""
-
-NO_TLS_HERE = bytes.fromhex("15 0301 0002 02 46")
-"""A fatal alert, protocol_version (RFC 8446 section 6)."""
+from webchat.net.tls_records import HANDSHAKE
 
 MAX_HEAD = 16 * 1024
 """Most bytes that are read of a request that cannot be answered."""
@@ -73,7 +68,7 @@ async def begins_with_tls(sock: socket.socket, times: Times) -> bool:
     """Whether the peer begins a TLS handshake, in time."""
     with suppress(TimeoutError):
         async with asyncio.timeout(times.handshake_start):
-            return await _peek(sock, 0, 1) == TLS_HANDSHAKE
+            return await _peek(sock, 0, 1) == HANDSHAKE
     return False
 
 

@@ -18,10 +18,11 @@ from tornado.iostream import IOStream
 
 from webchat.net.accept import CountedStream, PatientAccept
 from webchat.net.addresses import TOO_MANY
-from webchat.net.first_bytes import NO_TLS_HERE, TLS_HANDSHAKE, take_head
+from webchat.net.first_bytes import take_head
 from webchat.net.hosts import Hosts
 from webchat.net.http_connection import PersistentConnection, Rules
 from webchat.net.proxies import Proxies
+from webchat.net.tls_records import HANDSHAKE, NO_TLS_HERE
 
 MAX_HEADER = 16 * 1024
 """Most bytes of a request's headers; a browser sends the cookies of every server on this machine to each of them."""
@@ -47,7 +48,7 @@ class PlainHTTPStream(CountedStream):
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
         size = super().read_from_fd(buf)
         if size:
-            if bytes(buf[:1]) == TLS_HANDSHAKE:
+            if bytes(buf[:1]) == HANDSHAKE:
                 self.socket.send(NO_TLS_HERE)
                 raise ConnectionResetError("TLS on a port without it")
             # Later reads are spared the look.

@@ -80,7 +80,7 @@ class LineWire:
             hint = "" if self._writer.get_extra_info("ssl_object") else _TLS_HINT
             raise ConnectionLost(f"Something answers there, but it is no webchat for lines{hint}") from error
         if lines.assigned_name(answer.text) is None:
-            raise Refused(answer.text.removesuffix(lines.LOGIN_HINT).rstrip(), lines.refusal_code(answer.text))
+            raise Refused(lines.without_hint(answer.text), lines.refusal_code(answer.text))
         self._state.leave_all_rooms()
         self._password = password
         self._handle(answer)

@@ -1,0 +1,44 @@
+"""What people press in character mode: corrections are carried out, and no key leaves its code in the text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webchat.codecs.keys import typed
+
+
+@pytest.mark.parametrize("keys, text", [
+    ("hello", "hello"),
+    ("helo\x7flo", "hello"),
+    ("x\b\b\bhi", "hi"),
+    ("wrong\x15right", "right"),
+    ("日本\b", "日"),
+    ("one two\x17", "one "),
+    ("one two  \x17", "one "),
+    ("one\x17\x17two", "two"),
+    ("日本 語\x17", "日本 "),
+])
+def test_corrections_are_carried_out(keys, text):
+    assert typed(keys) == text
+
+
+@pytest.mark.parametrize("key", [
+    "[A", "[B", "[C", "[D", "OA", "OD", "[H", "[F", "OH", "OF", "[1~", "[4~", "[3~", "[5~", "[1;5D", "[1;2A", "OP",
+    "[15~", "[24;5~", "[Z", "[200~", "[201~",
+], ids=repr)
+def test_keys_that_move_or_do_nothing_here_leave_no_trace(key):
+    assert typed(f"\x1b{key}on\x1b{key}e\x1b{key}") == "one"
+    assert typed(f"x\x1b{key}\x7fone") == "one", "nor do they stand between a correction and what it corrects"
+
+
+@pytest.mark.parametrize("text", ["\x1b[2Jgone", "\x1b]0;title\x07", "\x1b[31mred", "\x1b", "\x1b[", "\x1b[9999999999D",
+                                  "[A", "\x1bc", "\x1b[1L", "\x1b[2K"])
+def test_what_no_key_sends_stays_for_the_chat_to_make_it_harmless(text):
+    assert typed(text) == text
+
+
+@given(st.text(alphabet="ab \b\x7f\x15\x17\x1b[OA1~"))
+def test_nothing_is_invented_and_no_correction_stays(keys):
+    text = typed(keys)
+    assert len(text) <= len(keys)
+    assert not set(text) & set("\b\x7f\x15\x17")
