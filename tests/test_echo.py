@@ -1,5 +1,6 @@
 """The echo server: sends everything back to its sender, and nothing else."""
 
+import asyncio
 import re
 import socket
 import subprocess
@@ -43,6 +44,16 @@ class Echo(AsyncTestCase):
             await stream.write(data)
             assert await stream.read_bytes(len(data)) == data
         stream.close()
+
+    @gen_test
+    async def test_what_came_together_with_the_end_of_the_input_comes_back_too(self):
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as client:
+            client.sendall(b"last words")
+            client.shutdown(socket.SHUT_WR)
+            client.setblocking(False)
+            loop = asyncio.get_running_loop()
+            assert await loop.sock_recv(client, 100) == b"last words"
+            assert await loop.sock_recv(client, 100) == b""
 
     @gen_test
     async def test_nobody_receives_what_others_send(self):
