@@ -11,10 +11,10 @@ import pytest
 
 from tests.work import counting, work_per_segment
 from webchat.codecs import braces, greetings, keys, lines, stream_input, telnet
-from webchat.net import frames
+from webchat.net import frames, request_head
 from webchat.net.engineio import payload
 
-MODULES: tuple[ModuleType, ...] = (braces, greetings, keys, lines, stream_input, telnet, frames, payload)
+MODULES: tuple[ModuleType, ...] = (braces, greetings, keys, lines, stream_input, telnet, frames, payload, request_head)
 
 BYTES = 40
 """Single bytes whose work is counted."""
@@ -32,6 +32,18 @@ class Case:
 
 def brace_decoder(**settings: Any) -> braces.BraceDecoder:
     return braces.BraceDecoder(lambda name: False, **settings)
+
+
+class HeadReader:
+    """What a server does with a request's head until it is complete."""
+
+    def __init__(self) -> None:
+        self._end = request_head.HeadEnd(1 << 20)
+        self._received = bytearray()
+
+    def receive(self, data: bytes) -> None:
+        self._received += data
+        assert self._end.search(self._received) is None
 
 
 def frame_header(opcode: int, size: int, final: bool = True) -> bytes:
@@ -56,6 +68,7 @@ CASES = {
     "a line that is too long": Case(lambda: lines.LineDecoder(limit=99), b"", b"yyy"),
     "a telnet subnegotiation": Case(telnet.Telnet, b"\xff\xfa", b"\xff\xff"),
     "a first line that may be HTTP": Case(greetings.Greeting, b"GET /", b"yyy"),
+    "a request's head": Case(HeadReader, b"GET / HTTP/1.1\r\n", b"a:\r\n"),
     "a line from the server": Case(stream_input.LineSplitter, b"x\n", b"yyy"),
     "lines, a client": Case(lines.ServerLineDecoder, b"-!- ", b"yyy"),
     "braces, a client": Case(braces.ServerFrameDecoder, b"{ALL}", b"{B}"),

@@ -155,6 +155,15 @@ async def test_a_tls_handshake_without_tls_gets_an_alert_at_once():
 
 
 @scenario
+async def test_so_it_does_if_it_came_before_the_connection_was_accepted(caplog):
+    async with serving(http_server()) as port:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(CLIENT_HELLO)
+            assert await asyncio.to_thread(client.recv, 1000) == NO_TLS_HERE
+    assert caplog.records == []
+
+
+@scenario
 async def test_a_real_tls_client_is_told_at_once_that_there_is_no_tls():
     async with serving(http_server()) as port:
         with pytest.raises(ssl.SSLError, match=r"(?i)version"):

@@ -6,9 +6,10 @@ import logging
 import socket
 import tracemalloc
 import weakref
+from contextlib import suppress
 
 import pytest
-from tornado.iostream import IOStream
+from tornado.iostream import IOStream, StreamClosedError
 from tornado.testing import AsyncHTTPTestCase, gen_test
 from tornado.web import Application, RequestHandler
 
@@ -314,6 +315,7 @@ class OverdueTest(ConnectionTest):
         self.addCleanup(patch.undo)
         patch.setattr(http_server, "IDLE_TIME", 0.01)
         patch.setattr(http_server, "BODY_TIME", 0.01)
+        patch.setattr(http_server, "READER_TIME", 0.01)
         super().setUp()
 
     @gen_test
@@ -325,6 +327,23 @@ class OverdueTest(ConnectionTest):
     async def test_a_connection_without_a_request_is_closed_without_an_answer(self):
         assert await self.exchange(b"") == b""
         assert (await self.exchange(GET + b"\r\n")).count(b"HTTP/1.1") == 1
+
+
+    @gen_test
+    async def test_who_does_not_read_their_answer_is_closed(self):
+        self.send(GET.replace(b"/ ", b"/large ") + b"\r\n")
+        while not (self.http_server.streams and self.http_server.streams[0]() is None):
+            await asyncio.sleep(0.001)
+
+    @gen_test
+    async def test_who_reads_it_slowly_gets_it_all(self):
+        stream = self.send(GET.replace(b"/ ", b"/large ") + b"Connection: close\r\n\r\n")
+        size = 0
+        with suppress(StreamClosedError):
+            while True:
+                size += len(await stream.read_bytes(65536, partial=True))
+                await asyncio.sleep(0)
+        assert size > len(LARGE)
 
 
 class MemoryTest(ConnectionTest):

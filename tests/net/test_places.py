@@ -127,6 +127,24 @@ async def test_over_http_the_client_that_a_proxy_forwards_is_counted_for_its_las
             each.close()
 
 
+@pytest.mark.parametrize("rest", [
+    b"\r\n", b"Content-Length: 3\r\n\r\nabc", b"Content-Length: 3\r\n\r\n",
+    b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n3\r\na",
+], ids=repr)
+@scenario
+async def test_so_is_a_request_with_a_body_and_is_logged_in_a_sentence(rest, caplog):
+    server = HTTPServer(ForwardedLimit(TRUSTED, Application([])))
+    limit = limit_of(1, exempt=TRUSTED.include)
+    async with serving(server, connections=limit, proxies=TRUSTED) as port:
+        place = limit.take("203.0.113.7")
+        answer = await all_from(port, b"POST / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.7\r\n" + rest)
+        assert answer.startswith(b"HTTP/1.1 429 ") and answer.endswith(f"{TOO_MANY}\n".encode())
+        place.release()
+    assert [record.getMessage() for record in caplog.records] == [
+        "More than 1 connections from 203.0.113.7: the others are refused."]
+
+
 @scenario
 async def test_of_a_flood_of_refused_connections_only_some_are_told_why():
     async with serving(Mirror(), connections=limit_of(1)) as port:

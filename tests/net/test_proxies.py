@@ -96,6 +96,14 @@ def test_a_request_that_an_unknown_proxy_on_this_machine_forwarded_is_not_local(
     assert not Proxies().is_local(request("127.0.0.1", (header, "127.0.0.1")))
 
 
+@pytest.mark.parametrize("header", [
+    ("Forwarded", "for=127.0.0.1"), ("Via", "1.1 proxy"), ("X-Real-IP", "127.0.0.1"), ("X-Forwarded-For", "unknown"),
+    ("X-Forwarded-For", "127.0.0.1, unknown"),
+])
+def test_a_request_whose_trusted_proxy_tells_no_address_that_is_understood_is_not_local(header):
+    assert not PROXIES.is_local(request("::1", header))
+
+
 def test_a_request_that_a_trusted_proxy_forwarded_is_local_if_its_client_is():
     assert PROXIES.is_local(request("::1", ("X-Forwarded-For", "127.0.0.1")))
     assert PROXIES.is_local(request("10.0.0.1", ("Via", "1.1 proxy"), ("X-Forwarded-For", "::1")))

@@ -3,7 +3,7 @@
 import pytest
 from tornado.httputil import HTTPHeaders, parse_request_start_line
 
-from webchat.net.request_head import CHUNKED, RequestRefused, check
+from webchat.net.request_head import CHUNKED, HeadEnd, RequestRefused, check
 
 
 def head(line: str, *headers: str):
@@ -17,6 +17,26 @@ def refusal(line: str, *headers: str) -> int:
         head(line, *headers)
     assert caught.value.body.decode().startswith(f"{caught.value.status} ") and caught.value.body.endswith(b".\n")
     return caught.value.status
+
+
+@pytest.mark.parametrize("head_and_more", [
+    b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"GET / HTTP/1.1\nHost: a\n\n", b"GET / HTTP/1.1\r\nHost: a\n\r\n",
+    b"\r\n\r\n", b"\n\n",
+])
+def test_a_head_ends_with_an_empty_line_however_it_arrives(head_and_more):
+    for first in range(len(head_and_more)):
+        for second in range(first, len(head_and_more)):
+            end, received, found = HeadEnd(99), bytearray(), []
+            for cut in (head_and_more[:first], head_and_more[first:second], head_and_more[second:] + b"body\n\n"):
+                received += cut
+                found.append(end.search(received))
+            assert [match and match.end() for match in found] == [None, None, len(head_and_more)]
+
+
+def test_a_head_is_given_up_beyond_the_limit():
+    end = HeadEnd(5)
+    assert end.search(bytearray(b"GET /")) is None
+    assert end.search(bytearray(b"GET / HT")).end() == 8
 
 
 GET = "GET / HTTP/1.1"

@@ -31,15 +31,13 @@ from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
 from webchat.net.header_names import SPELLINGS, KnownNames
 from webchat.net.hosts import Hosts
-from webchat.net.request_head import CHUNKED, RequestHead, RequestRefused, check
+from webchat.net.outbox import written
+from webchat.net.request_head import CHUNKED, HeadEnd, RequestHead, RequestRefused, check
 
 log = logging.getLogger(__name__)
 
 MAX_READ_HEAD = 64 * 1024
 """Bytes of a request's head that are read, so that one beyond the limit can be answered."""
-
-HEAD_END = rb"(?s)\n\r?\n|(?<=.{%d})." % (MAX_READ_HEAD - 1)
-"""The end of a head, or where reading it ends."""
 
 MAX_CHUNK_HEAD = 4 * 1024
 """Bytes of the line before a chunk, and of a line after the last one."""
@@ -72,11 +70,13 @@ httputil._normalize_header = KnownNames(  # type: ignore[assignment]
 class Rules:
     """What a server asks of every request, and the headers with which it refuses one.
 
-    The head has at most `max_head` bytes, and arrives within `head_time` seconds. Without `hosts`, any host will do.
+    The head has at most `max_head` bytes, and arrives within `head_time` seconds. A client that takes nothing of its
+    answer for `patience` seconds is closed. Without `hosts`, any host will do.
     """
 
     max_head: int
     head_time: float
+    patience: float
     hosts: Hosts | None = None
     refusal_headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -226,7 +226,7 @@ class RequestConnection(HTTP1Connection):
         rules = self._persistent.rules
         # Not `asyncio.timeout`: each request passes here, and most connections wait here most of the time.
         timer = asyncio.get_running_loop().call_later(rules.head_time, self._head_overdue)
-        reading = self.stream.read_until_regex(HEAD_END)
+        reading = self._read_until(HeadEnd(MAX_READ_HEAD))
         try:
             data = await reading
         finally:
@@ -249,7 +249,21 @@ class RequestConnection(HTTP1Connection):
         self._disconnect_on_finish = self.no_keep_alive or not head.keeps_alive
         return head, headers
 
+    def _read_until(self, end: HeadEnd) -> asyncio.Future[bytes]:
+        """Stands in for the stream's `read_until_regex`, whose pattern searches all that has come at each arrival."""
+        stream = self.stream
+        reading = stream._start_read()
+        stream._read_regex, stream._read_max_bytes = end, None  # type: ignore[assignment]
+        try:
+            stream._try_inline_read()
+        except Exception:
+            reading.add_done_callback(asyncio.Future.exception)  # it has the same, which nobody else will ask for
+            raise
+        return reading
+
     def _head_overdue(self) -> None:
+        if not self.stream.reading():
+            return  # the head has just arrived
         if self.stream._read_buffer:
             self._persistent.fail_read(RequestRefused(408, "The request took too long."))
         else:
@@ -332,7 +346,20 @@ class RequestConnection(HTTP1Connection):
     async def _answered(self) -> None:
         if not self._finish_future.done() and self.stream is not None and not self.stream.closed():
             self.stream.set_close_callback(self._on_connection_close)
-            await self._finish_future
+            self._watch_reader(-1)
+            try:
+                await self._finish_future
+            finally:
+                self._reader_overdue.cancel()
+
+    def _watch_reader(self, before: int) -> None:
+        """Close the connection if the client takes nothing of its answer for a while, again and again."""
+        if self.stream is not None and self.stream.writing() and written(self.stream) == before:
+            self.stream.close()
+        else:
+            now = -1 if self.stream is None else written(self.stream)
+            self._reader_overdue = asyncio.get_running_loop().call_later(
+                self._persistent.rules.patience, self._watch_reader, now)
 
     def _too_large(self) -> RequestRefused:
         return RequestRefused(413, f"The body may have {self._max_body_size:,} bytes.")

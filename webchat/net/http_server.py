@@ -1,5 +1,6 @@
 """The HTTP server of the page, Socket.IO and `/ws`: Tornado's, with limits, and accepting through `PatientAccept`."""
 
+import errno
 import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,6 +23,7 @@ from webchat.net.first_bytes import take_head
 from webchat.net.hosts import Hosts
 from webchat.net.http_connection import PersistentConnection, Rules
 from webchat.net.proxies import Proxies
+from webchat.net.request_head import RequestRefused
 from webchat.net.tls_records import HANDSHAKE, NO_TLS_HERE
 
 MAX_HEADER = 16 * 1024
@@ -35,6 +37,9 @@ BODY_TIME = 20.0
 
 IDLE_TIME = 60.0
 """Seconds after which a connection without a request is closed."""
+
+READER_TIME = 10.0
+"""Seconds after which a client that takes nothing of its answer is closed."""
 
 _REDIRECTABLE = re.compile(
     rb"[A-Z]{3,10} (?P<target>/[!-~]*) HTTP/1\.[01]\r\n(?:[^\r\n]+\r\n)*?"
@@ -50,7 +55,7 @@ class PlainHTTPStream(CountedStream):
         if size:
             if bytes(buf[:1]) == HANDSHAKE:
                 self.socket.send(NO_TLS_HERE)
-                raise ConnectionResetError("TLS on a port without it")
+                raise ConnectionResetError(errno.ECONNRESET, "TLS on a port without it")  # Tornado asks for the number
             # Later reads are spared the look.
             self.__class__ = CountedStream  # type: ignore[assignment]  # mypy knows no object that changes its class
         return size
@@ -70,7 +75,7 @@ class HTTPServer(PatientAccept, httpserver.HTTPServer):
                    **options: Any) -> None:
         """Adds the limits. Tornado's servers are set up here, not in `__init__`."""
         limits: dict[str, Any] = {"max_body_size": MAX_BODY, "body_timeout": BODY_TIME}
-        self._rules = Rules(MAX_HEADER, IDLE_TIME, hosts, refusal_headers or {})
+        self._rules = Rules(MAX_HEADER, IDLE_TIME, READER_TIME, hosts, refusal_headers or {})
         super().initialize(*args, **(options | limits))
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
@@ -137,9 +142,7 @@ class ForwardedLimit(HTTPServerConnectionDelegate):
             client = self.proxies.behind(request_conn.context.remote_ip, forwarded)
             if request_conn.stream.place.move(client):
                 return self.router.start_request(server_conn, request_conn)
-            stream = request_conn.detach()
-            stream.write(plain_answer(TOO_MANY)).add_done_callback(lambda _: stream.close())
-            return HTTPMessageDelegate()
+            raise RequestRefused(429, TOO_MANY)
 
         return _Choice(choose)
 

@@ -63,8 +63,9 @@ class Proxies:
         A request that an unknown proxy forwarded is never local: if such a proxy runs on this machine, the requests of
         all its clients arrive from a local address.
         """
-        forwarded = any(name in request.headers for name in FORWARDING)
-        if forwarded and not self.trusts(request.remote_ip or ""):
-            return False
+        if any(name in request.headers for name in FORWARDING):
+            last = ",".join(request.headers.get_list("X-Forwarded-For")).rpartition(",")[2]
+            if not self.trusts(request.remote_ip or "") or parse(last.strip()) is None:
+                return False
         address = parse(self.client(request))
         return address is not None and address.is_loopback

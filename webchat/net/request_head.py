@@ -21,6 +21,27 @@ CHUNKED = -1
 """The size of a body whose chunks tell it."""
 
 
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
+_ANYTHING = re.compile(rb"(?s:.*)")
+
+
+class HeadEnd:
+    """Finds where a head ends, or gives it up beyond `limit` bytes. Each byte is examined once, however it arrives.
+
+    Tornado's streams use it like a pattern.
+    """
+
+    def __init__(self, limit: int):
+        self._limit = limit
+        self._searched = 0
+
+    def search(self, received: bytearray) -> re.Match[bytes] | None:
+        """Look at all that has been received so far; return a match that ends where reading the head ends."""
+        end = _EMPTY_LINE.search(received, max(self._searched - 2, 0))
+        self._searched = len(received)
+        return end or (_ANYTHING.match(received) if len(received) > self._limit else None)
+
+
 class RequestRefused(Exception):
     """A request that is answered with an error before anybody else hears of it; the text is a sentence."""
 

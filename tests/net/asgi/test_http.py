@@ -153,7 +153,9 @@ class BodyLimitTest(BridgeTest):
     async def test_a_declared_size_over_the_limit_is_refused_before_the_application_starts(self):
         client = await self.connect()
         client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 100001\r\n\r\n")
-        self.assertEqual((await client.response())[0], "HTTP/1.1 413 Request Entity Too Large")
+        line, headers, _ = await client.response()
+        self.assertEqual(line, "HTTP/1.1 413 Request Entity Too Large")
+        self.assertIn("connection: close\r\n", headers.lower())
         self.assertEqual(self.scopes, [])
 
     @gen_test

@@ -239,14 +239,14 @@ class Exchange:
         """Answer a body that is too large."""
         if self._task is not None:
             self._task.cancel()
-        self._abort(413)
+        self._abort(413, (b"connection", b"close"))
 
-    def _abort(self, status: int) -> None:
+    def _abort(self, status: int, *headers: tuple[bytes, bytes]) -> None:
         """Answer with an error, or break off a response that has begun."""
         if self._response.started:
             self._response.break_off()
         else:
-            self._response.error(status)
+            self._response.error(status, *headers)
             self._ended()
 
     def _ended(self) -> None:
