@@ -253,7 +253,7 @@ def test_a_certificate_that_cannot_be_used_is_one_sentence(tmp_path):
     for path in (cert, key):
         path.write_text("not a certificate")
     sentence = refusal("--tls-cert", str(cert), "--tls-key", str(key))
-    assert sentence.startswith(f"--tls-cert: The certificate {cert} cannot be used: ")
+    assert sentence.startswith(f"--tls-cert, --tls-key: The certificate {cert} with the key ")
 
 
 def test_a_redis_url_that_cannot_be_used_is_one_sentence():

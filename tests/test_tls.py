@@ -68,6 +68,16 @@ class TestDoors:
             heard = b"".join(iter(lambda: client.recv(65536), b""))
         assert heard.endswith(b"-!- Goodbye.\n")
 
+    def test_a_client_that_ends_its_input_without_close_notify_gets_its_answers(self, server, authority):
+        """As many programs and libraries do."""
+        for port, said, owed in ((server.lines_port, b"Hugo: hello\n", b"-!- You are Hugo."),
+                                 (server.braces_port, b"{REGISTER}Olaf{ALL}hello", b"{ALL}Olaf: hello"),
+                                 (server.port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", b'"users"')):
+            with connect(port, authority) as client:
+                client.sendall(said)
+                socket.socket.shutdown(client, socket.SHUT_WR)  # an SSLSocket's own would stop decrypting, too
+                assert owed in b"".join(iter(lambda: client.recv(65536), b""))
+
     def test_openssls_own_client_can_chat(self, server, authority):
         command = ["openssl", "s_client", "-quiet", "-verify_return_error", "-CAfile", str(authority.file), "-connect",
                    f"127.0.0.1:{server.lines_port}"]
@@ -108,8 +118,9 @@ class TestDoors:
         locked = tmp_path / "locked.pem"
         subprocess.run(["openssl", "pkey", "-in", certificate.key, "-aes128", "-passout", "pass:x", "-out", locked],
                        check=True, capture_output=True)
-        with pytest.raises(CannotStart, match=f"^--tls-cert: The certificate {certificate.cert} cannot be used: its "
-                                              "key is encrypted, and there is nobody to ask for the passphrase.$"):
+        with pytest.raises(CannotStart, match=f"^--tls-cert, --tls-key: The certificate {certificate.cert} with the "
+                                              f"key {locked} cannot be used: its key is encrypted, and there is nobody "
+                                              "to ask for the passphrase.$"):
             listeners.tls_context(Config(tls_cert=certificate.cert, tls_key=locked))
 
 
@@ -147,7 +158,8 @@ class TestReading:
                 served.cert.write_bytes(other.cert.read_bytes())
             else:
                 served.key.unlink()
-            self.reload(server, f"The certificate stays as it was: --tls-cert: The certificate {served.cert} cannot")
+            self.reload(server, "The certificate stays as it was: --tls-cert, --tls-key: The certificate "
+                                f"{served.cert} with the key {served.key} cannot be used")
             assert [serial(port, authority) for port in (server.port, server.lines_port, server.braces_port)] == \
                 3 * [before]
 

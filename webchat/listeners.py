@@ -78,11 +78,12 @@ def tls_context(config: Config) -> ssl.SSLContext | None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION  # it costs a client nothing, and the server a key exchange
+    context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF  # many clients end their input so, and still read our answer
     try:
         context.load_cert_chain(config.tls_cert, config.tls_key, password=_no_passphrase)
     except (OSError, ValueError) as error:
-        where = config.where("tls_cert")
-        raise CannotStart(f"{where}: The certificate {config.tls_cert} cannot be used: {error}.") from error
+        raise CannotStart(f"{config.where('tls_cert')}, {config.where('tls_key')}: The certificate {config.tls_cert} "
+                          f"with the key {config.tls_key} cannot be used: {error}.") from error
     return context
 
 

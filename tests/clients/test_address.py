@@ -19,6 +19,9 @@ from webchat.clients.address import Address, parse
     ("wss://chat.example/other/ws", Address("chat.example", 443, "wss://chat.example/other/ws")),
     ("ws://[::1]:8000/ws", Address("::1", 8000, "ws://[::1]:8000/ws")),
     ("http://10.0.0.7:8000/chat/index.html", Address("10.0.0.7", 8000, "ws://10.0.0.7:8000/ws")),
+    ("TLS://chat.example", Address("chat.example", 7007, tls=True)),
+    ("Ws://localhost:8000", Address("localhost", 8000, "ws://localhost:8000/ws")),
+    ("HTTPS://chat.example/", Address("chat.example", 443, "wss://chat.example/ws")),
     ("https://chat.example/", Address("chat.example", 443, "wss://chat.example/ws")),
 ])
 def test_an_address_is_understood(text, address):

@@ -48,8 +48,9 @@ def parse(text: str, port: int = LINES_PORT) -> Address:
     the WebSocket on the same server. Raises ValueError with a sentence for people.
     """
     scheme, separator, rest = text.strip().partition("://")
+    scheme = scheme.lower()
     if not separator:
-        scheme, rest = "tcp", scheme
+        scheme, rest = "tcp", text.strip()
     if scheme in ("tcp", "tls"):
         host, parts = _split(f"//{bracketed(rest)}", text)
         return Address(host, _port(parts, text) or port, tls=scheme == "tls")

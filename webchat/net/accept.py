@@ -118,7 +118,13 @@ class CountedStream(_Counted, IOStream):
 
 
 class CountedTLSStream(_Counted, SSLIOStream):
-    """A connection with TLS."""
+    """A connection with TLS. Its end is announced with close_notify: what ends without it may have been cut short."""
+
+    def close_fd(self) -> None:
+        """Called once, by whatever closes the stream."""
+        with suppress(OSError, ValueError):  # the peer is gone, or has never finished the handshake
+            self.socket.unwrap()
+        super().close_fd()
 
 
 class PatientAccept(TCPServer):

@@ -229,7 +229,7 @@ def test_a_port_on_which_nobody_listens_is_a_lost_connection():
 @pytest.mark.parametrize(("answer", "reason"), [
     (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", r"no chat there \(HTTP 404\)"),
     (b"HTTP/1.1 421 Misdirected Request\r\nContent-Length: 0\r\n\r\n", "other names; its operator .* --allow-host"),
-    (b"220 mail.example ESMTP\r\n", "no WebSocket there"),
+    (b"220 mail.example ESMTP\r\n", r"no WebSocket there; with TLS the address is wss://127\.0\.0\.1:\d+/ws"),
 ])
 def test_a_server_without_a_chat_is_told_apart(answer, reason):
     async def scenario(session):

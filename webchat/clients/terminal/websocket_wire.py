@@ -59,7 +59,8 @@ class WebSocketWire:
             reason = OTHER_NAME if status == MISDIRECTED else f"no chat there (HTTP {status})"
             raise ConnectionLost(f"Cannot reach {address}: {reason}") from error
         except (InvalidHandshake, InvalidURI) as error:
-            raise ConnectionLost(f"Cannot reach {address}: no WebSocket there") from error
+            hint = "" if address.encrypted else f"; with TLS the address is {address.with_tls}"
+            raise ConnectionLost(f"Cannot reach {address}: no WebSocket there{hint}") from error
         except OSError as error:
             raise await failure(address, trust, error) from error
         return cls(socket, state, show)
