@@ -3,13 +3,14 @@
 import errno
 import os
 import stat
+import subprocess
 import sys
 
 import pexpect
 import pytest
 from click.testing import CliRunner
 
-from tests.program import ROOT
+from tests.program import PATIENCE, ROOT
 from webchat import accounts_command
 from webchat.chat import passwords
 from webchat.chat.accounts_file import read
@@ -100,6 +101,12 @@ class TestChanges:
         add(accounts, "ada", "--group", "Lab", "--group", "Taskmaster")
         add(accounts, "bob")
         assert accounts("list").output == "ada\tLab, Taskmaster\nbob\n"
+
+    def test_list_leaves_out_what_cannot_be_written(self, accounts, path):
+        add(accounts, "ada")
+        command = f"{sys.executable} -m webchat.main accounts --file {path} list >/dev/full"
+        done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+        assert (done.returncode, done.stderr) == (0, "")
 
     @pytest.mark.parametrize("command", ["passwd", "remove"])
     def test_an_account_that_does_not_exist_is_an_error(self, accounts, command):

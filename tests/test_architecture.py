@@ -20,7 +20,7 @@ ARROWS = {
     "webchat.backplane": ("webchat.chat", "webchat.codecs.node"),
     "webchat.gateways": ("webchat.chat", "webchat.codecs", "webchat.net"),
     "webchat.clients": ("webchat.codecs", "webchat.net.frames"),
-    "webchat.config": ("webchat.backplane.address", "webchat.toml"),
+    "webchat.config": ("webchat.backplane.address", "webchat.net.hosts", "webchat.toml"),
     "webchat.accounts_command": ("webchat.chat", "webchat.streams", "webchat.toml"),
     "webchat.echo": ("webchat.config", "webchat.net", "webchat.streams"),
     "webchat.supervisor": ("webchat.streams",),

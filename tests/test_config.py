@@ -182,7 +182,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("host", [
         "127.0.0.1:8000", "[::1]:8000", "[::1", "::1]", "[localhost]", "[]", "http://localhost", "localhost/", "::g",
-        "a b", " ", "me@x", "a..b", "x" * 64,
+        "a b", " ", "me@x", "a..b", "x" * 64, "*", "localhost,chat.example",
     ])
     def test_a_host_that_is_more_or_less_than_a_host(self, host):
         assert refusal({"host": host}) == f"--host must be an address or a host name, without a port, not {host!r}."
@@ -190,7 +190,10 @@ class TestRefusals:
     def test_a_redis_url_of_another_scheme(self):
         assert refusal({"redis": "localhost:6379"}).startswith("--redis must be a URL that begins with redis://")
 
-    @pytest.mark.parametrize("host", ["https://chat.example", "chat.example:8000", "a/", "me@x", "a b", "[x]"])
+    @pytest.mark.parametrize("host", [
+        "https://chat.example", "chat.example:8000", "a/", "me@x", "a b", "[x]", "*.example", "[1:2", "[1.2.3.4]",
+        "1::2::3",
+    ])
     def test_an_allowed_host_that_is_more_than_a_name(self, host):
         assert refusal({"allow_host": (host,)}).startswith("--allow-host must be a host name such as chat.example")
 
@@ -209,12 +212,20 @@ class TestRefusals:
         said = refusal(file=toml(f"{setting} = {raw!r}"))
         assert not any(part in said for part in ("p@", "w:rd", "#1", "s3cret", "12345"))
 
-    @pytest.mark.parametrize("origin", ["chat.example", "ftp://x", "https://x/y", "https://me@x", "http://x:y", "null"])
+    @pytest.mark.parametrize("origin", [
+        "chat.example", "ftp://x", "https://x/y", "https://me@x", "http://x:y", "null", "http://a b", "http://a,b",
+        "http://[1.2.3.4]",
+    ])
     def test_an_allowed_origin_that_no_browser_sends(self, origin):
         assert refusal({"allow_origin": (origin,)}).startswith("--allow-origin must be an origin such as")
 
     def test_a_trusted_proxy_that_is_not_an_address(self):
         assert refusal({"trusted_proxy": ("proxy.example",)}).startswith("--trusted-proxy must be an IP address")
+
+    @pytest.mark.parametrize("setting", ["allow-host", "allow-origin", "trusted-proxy"])
+    @pytest.mark.parametrize("raw", ["3", "true", "{a = 1}"])
+    def test_what_is_no_list(self, toml, setting, raw):
+        assert refusal(file=toml(f"{setting} = {raw}")).startswith(f"{setting} in ")
 
     def test_a_log_level_that_does_not_exist(self):
         assert refusal({"log_level": "loud"}) == "--log-level must be one of debug, info, warning, error, not 'loud'."
@@ -239,6 +250,7 @@ class TestValues:
     @pytest.mark.parametrize(("given", "host"), [
         ("[::1]", "::1"), ("::1", "::1"), ("[::]", "::"), ("0:0:0:0:0:0:0:0", "::"), ("::ffff:127.0.0.1", "127.0.0.1"),
         ("fe80::1%eth0", "fe80::1%eth0"), ("", ""), ("chat.example", "chat.example"), ("localhost", "localhost"),
+        ("Zoë.Example.", "xn--zo-ija.example"),
     ])
     def test_a_host_is_an_address_or_a_name_and_ipv6_may_be_in_brackets(self, given, host):
         assert load({"host": given}, {}).host == host

@@ -173,7 +173,8 @@ class TestPrograms:
     def test_are_imported_only_when_they_are_called(self):
         code = "import sys, webchat.main; print(*[name for name in sys.modules if name.startswith('webchat.')])"
         done = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, check=True)
-        settings = {"webchat.config", "webchat.backplane", "webchat.backplane.address", "webchat.toml"}
+        settings = {"webchat.config", "webchat.backplane", "webchat.backplane.address", "webchat.net",
+                    "webchat.net.hosts", "webchat.toml"}
         assert set(done.stdout.split()) == {"webchat.main", "webchat.streams"} | settings
 
 

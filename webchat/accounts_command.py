@@ -192,7 +192,7 @@ def remove(file: AccountsFile, name: str) -> None:
 def list_(file: AccountsFile) -> None:
     """Print a line for each account: the name, and after a tab the groups."""
     for account in accounts_file.read(file.path):
-        click.echo("\t".join((account.name.text, ", ".join(account.rooms))).rstrip())
+        streams.say("\t".join((account.name.text, ", ".join(account.rooms))).rstrip(), sys.stdout)
 
 
 def _title(file: AccountsFile, name: str) -> str:

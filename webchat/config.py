@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from webchat import toml
 from webchat.backplane import address
 from webchat.backplane.address import BadRedisAddress, RedisAddress
+from webchat.net import hosts
 from webchat.toml import TomlError
 
 
@@ -54,10 +55,9 @@ def _own_host(raw: Any) -> str:
     try:
         address = ip_address(text[1:-1] if bracketed else text)
     except ValueError:
-        if bracketed or any(char in "[]:/@" or char.isspace() for char in text):
+        if bracketed or any(char in "[]:/@*," or char.isspace() for char in text):
             raise
-        text.encode("idna")  # raises ValueError for what could be no name
-        return text
+        return hosts.known_name(text.encode("idna").decode())
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
@@ -69,6 +69,8 @@ def _path(raw: Any) -> Path:
 
 def _words(raw: Any) -> tuple[str, ...]:
     """Return the values of a list, or of one string in which commas separate them."""
+    if not isinstance(raw, str | list | tuple):
+        raise ValueError
     words = raw.split(",") if isinstance(raw, str) else map(_text, raw)
     return tuple(word.strip() for word in words if word.strip())
 
@@ -81,16 +83,16 @@ def _origin(raw: str) -> str:
     default_port = {"http": 80, "https": 443}[parts.scheme]
     if not parts.hostname or "@" in parts.netloc or parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError
+    hosts.host_name(parts.netloc)  # raises ValueError for what browsers do not send
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, default_port) else "")
 
 
 def _host(raw: str) -> str:
     """Return a host name or address without brackets and the final dot; `*` stands for any."""
-    host = raw.lower().removesuffix(".")
-    if not re.fullmatch(r"\*|\[[0-9a-f:.]+\]|[a-z0-9._-]+|[0-9a-f:.]+", host):
+    if not re.fullmatch(r"\*|\[[0-9a-f:.]+\]|[a-z0-9._-]+|[0-9a-f:]+[0-9a-f:.]*", raw.lower()):
         raise ValueError
-    return host.strip("[]")
+    return hosts.known_name(raw)
 
 
 def _networks(raw: Any) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -29,6 +29,8 @@ def parse(text: str, source: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         end = f"at the end, line {len(text.rstrip().splitlines()) or 1}"  # Python gives no line there
         raise TomlError(f"{source}: {str(error).replace('at end of document', end)}.") from error
+    except (ValueError, RecursionError) as error:
+        raise TomlError(f"{source}: A number is too long, or something is nested too deeply.") from error
 
 
 def line(text: str, path: tuple[str, ...]) -> int:
@@ -59,7 +61,7 @@ def _keys(toml: str) -> tuple[str, ...]:
     """Return the nested keys that one line of TOML sets; none when the line is only part of a value."""
     try:
         value: Any = tomllib.loads(toml)
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return ()
     keys = []
     while isinstance(value, dict) and value:

@@ -68,6 +68,12 @@ def test_an_error_is_one_sentence_with_the_line(text, line, reason):
     assert said.startswith("a.toml") and f"line {line}" in said and reason in said
 
 
+@pytest.mark.parametrize("value", ["1" * 5000, "[" * 5000, "{a=" * 5000], ids=["digits", "lists", "tables"])
+def test_so_is_one_about_values_that_python_cannot_read(value):
+    said = refusal(f"a = {value}\n")
+    assert said == "a.toml: A number is too long, or something is nested too deeply."
+
+
 def test_a_missing_file_or_one_that_is_not_utf8_is_one_sentence_too(tmp_path):
     with pytest.raises(AccountsError, match="cannot be read: No such file"):
         accounts.load(tmp_path / "none.toml", immediately)

@@ -60,9 +60,25 @@ def test_the_address_that_was_reached_is_admitted(name, reached):
     assert Hosts().admits(name, reached)
 
 
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_so_is_another_address_of_this_machine(family, monkeypatch):
+    """As when a port is forwarded to one of its addresses, and the client asks for another."""
+    own, others = {socket.AF_INET: ("192.0.2.9", "192.0.2.8"), socket.AF_INET6: ("2001:db8::9", "2001:db8::8")}[family]
+
+    class Socket(socket.socket):
+        def bind(self, address):
+            if address[0] != own:
+                raise OSError
+            assert self.family == family
+
+    monkeypatch.setattr(socket, "socket", Socket)
+    assert Hosts().admits(own, REACHED)
+    assert not Hosts().admits(others, REACHED)
+
+
 @pytest.mark.parametrize("name", [
     "evil.example", "192.0.2.8", "localhost.evil.example", "notlocalhost", "127.0.0.1.evil.example", "128.0.0.1", "",
-    "2001:db8::8", "example", "friend.example.evil.example", "sub.friend.example", "0.0.0.0",
+    "2001:db8::8", "example", "friend.example.evil.example", "sub.friend.example", "0.0.0.0", "::",
 ])
 def test_every_other_name_is_refused(name):
     assert not Hosts(["friend.example"]).admits(name, REACHED)

@@ -23,7 +23,7 @@ class Hosts:
     """
 
     def __init__(self, allowed: Iterable[str] = (), *, advice: str = ""):
-        self._names = {"localhost", "127.0.0.1", "::1", *_machine_names()} | {_known(host) for host in allowed}
+        self._names = {"localhost", "127.0.0.1", "::1", *_machine_names()} | {known_name(host) for host in allowed}
         self._advice = advice
         if "*" not in self._names:
             # The resolver may take long, and a thread that is not a daemon would delay the end of the process.
@@ -60,8 +60,8 @@ def host_name(authority: str) -> str:
     return str(IPv6Address(literal)) if literal else name.lower().removesuffix(".")
 
 
-def _known(host: str) -> str:
-    """The same for a name that the operator gave: they need not put an IPv6 address in brackets."""
+def known_name(host: str) -> str:
+    """The same for a name that the operator gave: they need not put an IPv6 address in brackets. Raises ValueError."""
     address = _address(host)
     return str(address) if address else host_name(host)
 
@@ -73,9 +73,20 @@ def _machine_names() -> set[str]:
 
 
 def _is_own(name: str, reached: str) -> bool:
-    """Whether a name is a loopback address, or the address that was reached."""
+    """Whether a name is an address of this machine: of its loopback, the one that was reached, or another."""
     address = _address(name)
-    return address is not None and (address.is_loopback or address == _address(reached))
+    return address is not None and (address.is_loopback or address == _address(reached) or _can_bind(address))
+
+
+def _can_bind(address: IPv4Address | IPv6Address) -> bool:
+    """Whether a socket of this machine may have this address."""
+    if address.is_unspecified:
+        return False
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.bind((str(address), 0))
+        return True
+    return False
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
