@@ -69,6 +69,7 @@ CASES = {
     "a telnet subnegotiation": Case(telnet.Telnet, b"\xff\xfa", b"\xff\xff"),
     "a first line that may be HTTP": Case(greetings.Greeting, b"GET /", b"yyy"),
     "a request's head": Case(HeadReader, b"GET / HTTP/1.1\r\n", b"a:\r\n"),
+    "blank lines before the first": Case(greetings.Greeting, b"\r\n\r\n\r\n", b"\n\n\n", b"\n"),
     "a line from the server": Case(stream_input.LineSplitter, b"x\n", b"yyy"),
     "lines, a client": Case(lines.ServerLineDecoder, b"-!- ", b"yyy"),
     "braces, a client": Case(braces.ServerFrameDecoder, b"{ALL}", b"{B}"),

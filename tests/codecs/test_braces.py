@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.codecs.memory import held_text
 from tests.codecs.splits import byte_by_byte, cut, random_cuts, whole
-from webchat.chat.errors import SlowDown
+from webchat.chat.errors import BadCredentials, LoginRequired, SlowDown
 from webchat.chat.events import ChatMessage, Login, Notice, Presence, Say, Tell, Typing, Welcome
 from webchat.codecs import braces
 from webchat.codecs.braces import (
@@ -122,6 +122,10 @@ class TestWithNewlines:
         read(reader, b"{REGISTER}Hugo\n{ALL}hel")
         assert reader.idle_after == UNFINISHED
         assert read(reader, b"lo\n") == [Say("hello")]
+
+    @pytest.mark.parametrize("ending", ["\r", "\r\0", "\0"])
+    def test_endings_of_other_systems_are_no_part_of_a_message(self, ending):
+        assert items_of([f"{{REGISTER}}Hugo{ending}{{ALL}}hi{ending}".encode()]) == [HUGO, Say("hi")]
 
     @pytest.mark.parametrize("complete", [b"{QUIT}", b" "])
     def test_a_pause_ends_what_nothing_can_follow(self, complete):
@@ -481,3 +485,9 @@ class TestClient:
     def test_a_client_reads_the_code_of_a_refusal_out_of_its_sentence(self):
         assert braces.refusal_code(braces.sentence(str(SlowDown()))[0].removeprefix("{ALL}")) == "slow-down"
         assert braces.refusal_code("ada has joined the chat!") is None
+
+    @pytest.mark.parametrize("error, hint", [
+        (LoginRequired(), braces.REGISTER_HINT), (BadCredentials(), braces.PASSWORD_HINT)])
+    def test_a_refusal_is_known_and_can_be_shown_without_what_people_would_have_to_type(self, error, hint):
+        assert braces.refusal_code(f"{error} {hint}") == error.code
+        assert braces.without_hint(f"{error} {hint}") == str(error)

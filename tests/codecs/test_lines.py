@@ -122,6 +122,14 @@ class TestWithoutNewlines:
             assert decoder.idle_after is None
         assert decoder.receive(b"\r\n") == [Line("Zoë")]
 
+    @pytest.mark.parametrize("key", ["👍🏽", "\x1b[A", "e\u0308", "\x1b[1;5C"], ids=ascii)
+    def test_so_it_does_if_the_first_key_sends_several_bytes(self, key):
+        decoder = LineDecoder()
+        assert decoder.receive(key.encode()) == []
+        assert decoder.idle_after is None
+        decoder.receive(b"x")
+        assert decoder.idle_after is None
+
     def test_silence_ends_no_line_of_a_client_that_has_sent_a_newline(self):
         decoder = LineDecoder()
         assert decoder.receive(b"Hugo\nhel") == [Line("Hugo")]

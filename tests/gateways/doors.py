@@ -17,6 +17,7 @@ from webchat.chat.hub import Hub
 from webchat.gateways.braces import BraceDoor
 from webchat.gateways.lines import LineDoor
 from webchat.gateways.tcp import TCPDoor
+from webchat.net.entrance import Entrance
 from webchat.net.outbox import Outbox
 
 PATIENCE = 15.0
@@ -135,6 +136,7 @@ class DoorTest(AsyncTestCase):
 
     limit = 1 << 20
     patience = 60.0
+    entrance = Entrance(clock=lambda: 0.0)
     client_tls: ssl.SSLContext | None = None
     server_tls: ssl.SSLContext | None = None
 
@@ -166,7 +168,7 @@ class DoorTest(AsyncTestCase):
         sock, port = bind_unused_port()
         door = kind(self.hub, self.outbox, **settings)
         door.use_tls(self.server_tls)
-        door.add_sockets([sock])
+        door.add_sockets([sock], self.entrance)
         self.doors.append(door)
         return port
 

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import socket
 from collections import Counter
+from ipaddress import ip_network
 from itertools import count
 
 from tornado.iostream import StreamClosedError
@@ -15,7 +16,9 @@ from webchat.chat.errors import NameTaken, SlowDown
 from webchat.chat.events import ChatMessage, Login
 from webchat.codecs.lines import LINE_LIMIT
 from webchat.net.accept import KEEPALIVE
+from webchat.net.entrance import Entrance
 from webchat.net.outbox import Outbox
+from webchat.net.proxies import Proxies
 
 
 class Lines:
@@ -150,6 +153,18 @@ class Behaviour(Reading):
             peer.send(byte)
             await self.server_has_read(ada, "ada")
         overdue.expire()
+        await self.refused(peer, "No name was given in time; connect again.")
+        await peer.ended()
+
+    @gen_test
+    async def test_neither_does_the_header_of_a_proxy(self):
+        self.entrance = Entrance(proxies=Proxies([ip_network("127.0.0.1")]), clock=count(step=4).__next__)
+        timers = Timers()
+        peer = await self.connect(self.open_it(call_later=timers.call_later, login_time=60))
+        peer.send("PROXY TCP4 203.0.113.7 192.0.2.1 4711 7007\r\n")
+        while not timers.pending_for(60 - 4):
+            await asyncio.sleep(0)
+        timers.pending_for(60 - 4)[0].expire()
         await self.refused(peer, "No name was given in time; connect again.")
         await peer.ended()
 

@@ -90,7 +90,7 @@ class WithNewlines(DoorTest):
         await self.bracer(self.port, "Hugo")
         ada = await self.connect(self.port)
         ada.send("{ALL}too early\n{REGISTER}Hugo\n{REGISTER}Sue\n{REGISTER}ada\n{nobody}hi\nHi!\n{CLIENTS}\n")
-        await ada.until("{ALL}Log in first.\n")
+        await ada.until("{ALL}Log in first. Type {REGISTER}NAME\n")
         await ada.until("{ALL}Somebody here already has that name.\n")
         await ada.until("{ALL}That name belongs to an account")
         await ada.until("{ada}Welcome, ada!\n")
@@ -120,9 +120,9 @@ class WithNewlines(DoorTest):
         await self.two()
         stranger = await self.connect(self.port)
         stranger.send("{CLIENTS}\n")
-        assert await stranger.until("\n") == "{ALL}Log in first.\n"
+        assert await stranger.until("\n") == "{ALL}Log in first. Type {REGISTER}NAME\n"
         stranger.send("{ALL}{CLIENTS}\n{QUIT}\n")
-        assert await stranger.ended() == "{ALL}Log in first.\n" * 2
+        assert await stranger.ended() == "{ALL}Log in first. Type {REGISTER}NAME\n" * 2
 
     @gen_test
     async def test_the_number_of_refusals_does_not_tell_a_stranger_which_names_are_taken(self):
@@ -130,10 +130,11 @@ class WithNewlines(DoorTest):
         for name in ("Hugo", "nobody"):
             stranger = await self.connect(self.port)
             stranger.send(f"{{ALL}}one {{{name}}}two\n{{QUIT}}\n")
-            assert await stranger.ended() == "{ALL}Log in first.\n"
+            assert await stranger.ended() == "{ALL}Log in first. Type {REGISTER}NAME\n"
             stranger = await self.connect(self.port)
             stranger.send(f"{{REGISTER}}ada\n{{ALL}}one {{{name}}}two\n{{QUIT}}\n")
-            assert await stranger.ended() == "{ALL}Somebody here already has that name.\n{ALL}Log in first.\n"
+            assert await stranger.ended() == ("{ALL}Somebody here already has that name.\n"
+                                              "{ALL}Log in first. Type {REGISTER}NAME\n")
 
     @gen_test
     async def test_the_greeting_of_another_protocols_client_is_refused_with_what_to_type(self):
@@ -173,6 +174,8 @@ class WithNewlines(DoorTest):
 
 class RecordingStream:
     """Stands in for a connection's stream, and its socket: gives one segment, and keeps what is written."""
+
+    looked_at = 0.0
 
     def __init__(self, segment):
         self.socket = self

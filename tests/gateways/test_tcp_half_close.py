@@ -11,6 +11,7 @@ from tornado.testing import gen_test
 from tests.certificates import Authority, needs_openssl
 from tests.gateways.doors import PATIENCE, DoorTest, Timers
 from tests.gateways.test_tcp_bad_behaviour import Braces, Lines, Reading
+from webchat.gateways import braces
 from webchat.net.outbox import Outbox
 
 
@@ -123,6 +124,19 @@ class OfBraces(Braces, HalfClose, DoorTest):
                 assert "{Hugo}Welcome, Hugo!" in told
                 assert "{ALL}Hugo: hello" in told
                 assert told.count("{CLIENTS}Hugo") == told.count("{CLIENTS}") == lists
+
+
+    @gen_test
+    async def test_a_list_that_had_to_wait_is_owed_too(self):
+        patch = pytest.MonkeyPatch()
+        self.addCleanup(patch.undo)
+        patch.setattr(braces, "REQUESTS_BUDGET", 1)
+        port = self.open_it(call_later=Timers().call_later)
+        for end in ("", "{QUIT}\n"):
+            peer = await self.bracer(port, "Hugo")
+            peer.send("{CLIENTS}\n" + end)
+            peer.half_close()
+            assert await peer.ended() == "{CLIENTS}Hugo\n"
 
 
 def close_output(tls: ssl.SSLObject) -> None:

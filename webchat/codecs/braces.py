@@ -41,6 +41,7 @@ GUARDED_KEYWORDS = KEYWORDS | {"MSG"}
 """Words that no text may contain in braces; in some versions of the exercise, a message from the server is `{MSG}`."""
 
 REGISTER_HINT = f"Type {{{REGISTER}}}NAME"
+PASSWORD_HINT = f"{REGISTER_HINT}|PASSWORD"
 
 IsUser = Callable[[str], bool]
 """Says whether a word, spelled exactly like this, is the name of somebody who is connected."""
@@ -218,10 +219,9 @@ def _parse_message(message: str) -> BraceInput:
     text = message.replace("\r\n", "\n")
     if not text.strip():
         return Quit()
-    match = _HEADER.match(text)
-    if match is None:
+    if (match := _HEADER.match(text)) is None:
         return MissingHeader()
-    header, body = match[1], text[match.end() :].strip("\n")
+    header, body = match[1], text[match.end() :].strip("\n\r\0")  # CR, and CR NUL, are what some programs end with
     parse = _PARSERS.get(header)
     return parse(body) if parse else Tell(header, body)
 
@@ -312,15 +312,11 @@ def _presence(event: Presence) -> list[str]:
     ]
 
 
-def _notice(event: Notice) -> list[str]:
-    return sentence(event.message)
-
-
-def _welcome(event: Welcome) -> list[str]:
-    return [_frame(event.username, f"Welcome, {event.username}!")]
-
-
-_FORMATTERS: dict[type, Callable[[Any], list[str]]] = {Presence: _presence, Notice: _notice, Welcome: _welcome}
+_FORMATTERS: dict[type, Callable[[Any], list[str]]] = {
+    Presence: _presence,
+    Notice: lambda event: sentence(event.message),
+    Welcome: lambda event: [_frame(event.username, f"Welcome, {event.username}!")],
+}
 
 
 def _frame(header: str, body: str) -> str:
@@ -418,8 +414,7 @@ class ServerFrameDecoder:
 
 
 def _parse_frame(frame: str) -> ReceivedFrame:
-    match = _HEADER.match(frame)
-    if match is None:
+    if (match := _HEADER.match(frame)) is None:
         return ServerLine(frame)
     header, body = match[1], frame[match.end() :]
     if header == CLIENTS:
@@ -433,7 +428,12 @@ def _parse_frame(frame: str) -> ReceivedFrame:
 
 def refusal_code(sentence: str) -> str | None:
     """The code of a refusal that always has the same words; None for every other sentence of the server."""
-    return _CODES.get(sentence)
+    return _CODES.get(without_hint(sentence))
+
+
+def without_hint(sentence: str) -> str:
+    """A refusal without what it tells people to type, for programs that ask for it themselves."""
+    return sentence.removesuffix(PASSWORD_HINT).removesuffix(REGISTER_HINT).rstrip()
 
 
 def is_presence(sentence: str) -> bool:

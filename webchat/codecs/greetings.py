@@ -8,13 +8,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from webchat.net.proxy_protocol import V2_START
 from webchat.net.tls_records import HANDSHAKE, NO_TLS_HERE
 
 FIRST_LINE_LIMIT = 16 * 1024
 """Bytes of a first line after which it is not looked at any more; a request of a browser has at most some 8,000."""
-
-PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
-"""The beginning of a PROXY header of version 2. A trusted proxy's never comes here."""
 
 SSH_BY_APPLICATION = 11
 """A reason for disconnecting (RFC 4253 section 11.1)."""
@@ -45,6 +43,14 @@ def _smtp(sentence: str) -> bytes:
     return f"554 {sentence}\r\n".encode()
 
 
+def _ftp(sentence: str) -> bytes:
+    return f"530 {sentence}\r\n".encode()
+
+
+def _stomp(sentence: str) -> bytes:
+    return f"ERROR\nmessage:{sentence}\n\n\0".encode()
+
+
 def _redis(sentence: str) -> bytes:
     return f"-ERR {sentence}\r\n".encode()
 
@@ -67,14 +73,19 @@ def _nothing(sentence: str) -> bytes:
 
 
 _FIRST_LINES = [(OtherProtocol(name, answer), re.compile(pattern)) for name, answer, pattern in (
-    # RFC 9112 section 3, and how the Web began, without a version; below it, RTSP and SIP.
-    ("HTTP", _http, rb"[A-Z]{3,10} \S+ HTTP/\d(\.\d)?|GET /\S*"),
-    ("a relative of HTTP", _nothing, rb"[A-Z]{3,10} \S+ [A-Z]{3,5}/\d(\.\d)?"),
-    # RFC 2812 section 3.1, and IRCv3's capability negotiation. One word after NICK: people have two names.
-    ("IRC", _irc, rb"CAP (LS|LIST|REQ|END)( .*)?|PASS \S.*|NICK :?\S+|USER \S+ \S+ \S+ .+"),
+    # RFC 9112 section 3, and how the Web began, without a version; below it, RTSP and SIP, and answers.
+    ("HTTP", _http, rb"[A-Z]{3,10} \S.* HTTP/\d(\.\d)?|GET /\S*"),
+    ("a relative of HTTP", _nothing, rb"[A-Z]{3,10} \S+ [A-Z]{3,5}/\d(\.\d)?|[A-Z]{3,5}/\d\.\d \d{3}( .*)?"),
+    # RFC 2812 section 3.1, IRCv3's capability negotiation, and WEBIRC. One word after NICK: people have two names.
+    ("IRC", _irc, rb"CAP (LS|LIST|REQ|END)( .*)?|PASS \S.*|NICK :?\S+|USER \S+ \S+ \S+ .+|WEBIRC \S+ .+"
+                  rb"|AUTHENTICATE \S+"),
+    # RFC 959 section 4.1.1, and POP3. The password would follow, and be said to everybody.
+    ("FTP", _ftp, rb"USER \S+"),
+    # STOMP 1.2: the password would follow here, too.
+    ("STOMP", _stomp, rb"CONNECT|STOMP"),
     ("SSH", _ssh, rb"SSH-\d\.\d+-.*"),
     ("SMTP", _smtp, rb"(?:(?i:EHLO|LHLO)|HELO) \S+"),
-    ("Redis", _redis, rb"\*[1-9]\d{0,6}"),
+    ("Redis", _redis, rb"\*[1-9]\d{0,6}|AUTH \S+( \S+)?"),
     ("PROXY", _nothing, rb"PROXY (TCP[46] .*|UNKNOWN.*)"),
 )]
 _TLS = OtherProtocol("TLS", _tls)
@@ -82,7 +93,7 @@ _PROXY = _FIRST_LINES[-1][0]
 
 
 class Greeting:
-    """Looks at a connection's first line, each byte once, however it is cut into segments."""
+    """Looks at a connection's first line that is not blank, each byte once, however it is cut into segments."""
 
     __slots__ = ("_is_over", "_line")
 
@@ -97,17 +108,20 @@ class Greeting:
         self._line += data
         if self._line.startswith(HANDSHAKE + b"\x03"):
             return self._end(_TLS)
-        if self._line.startswith(PROXY_V2):
+        if self._line.startswith(V2_START):  # a trusted proxy's never comes here
             return self._end(_PROXY)
-        if PROXY_V2.startswith(self._line):
+        if V2_START.startswith(self._line):
             return None
+        if self._line[:1].isspace():
+            self._line = self._line.lstrip()
+            data = bytes(self._line)
         if b"\n" in data or b"\r" in data or len(self._line) > FIRST_LINE_LIMIT:
             return self.end()
         return None
 
     def end(self) -> OtherProtocol | None:
         """Take note that the first line is complete; return what the peer speaks, if that is not chat."""
-        line = re.split(rb"[\r\n]", self._line, maxsplit=1)[0]
+        line = re.split(rb"[\r\n]", self._line.lstrip(), maxsplit=1)[0]
         return self._end(next((each for each, pattern in _FIRST_LINES if pattern.fullmatch(line)), None))
 
     def _end(self, found: OtherProtocol | None) -> OtherProtocol | None:

@@ -2,6 +2,8 @@
 
 import re
 
+import regex
+
 BACKSPACES = "\b\x7f"
 """Backspace and Delete; some terminals send the one, some the other. Both take back a character."""
 
@@ -10,9 +12,13 @@ CTRL_W, CTRL_U = "\x17", "\x15"
 
 _EDITING = re.compile(f"[{BACKSPACES}{CTRL_W}{CTRL_U}\x1b]")
 
-_KEY = re.compile("\x1b(?:\\[[0-9;]{0,8}[A-DFHP-SZ~]|O[A-DFHP-S])")
-"""What terminals send for arrows, Home, End, function keys and Shift-Tab, and around a text that is pasted (ECMA-48
-section 5.4, and xterm's control sequences)."""
+_KEY = re.compile("\x1b{1,2}(?:\\[[0-9;]{0,8}[A-HP-SZa-d~^$@]|\\[\\[[A-E]|O[A-FHIMP-SXa-dj-y]|[bdf])")
+"""What terminals send for arrows, Home, End, the keypad, function keys, Shift-Tab, and Alt with a key that moves, and
+around a text that is pasted (ECMA-48 section 5.4, and the control sequences of xterm, rxvt and the Linux console)."""
+
+_ONE_CHARACTER = regex.compile(r"\X?")
+LONGEST_KEY = 64
+"""Bytes; an emoji of a family has some forty."""
 
 
 def typed(text: str) -> str:
@@ -30,6 +36,12 @@ def typed(text: str) -> str:
         else:
             kept.append(char)
     return "".join(kept)
+
+
+def is_one(pressed: bytes | bytearray) -> bool:
+    """Whether one key may have sent this: one character, of however many code points, or one code."""
+    return (len(pressed) <= LONGEST_KEY
+            and _ONE_CHARACTER.fullmatch(typed(pressed.decode("utf-8", "replace"))) is not None)
 
 
 def _erase_word(kept: list[str]) -> None:

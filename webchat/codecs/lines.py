@@ -19,8 +19,8 @@ from typing import Any
 
 from webchat.chat.errors import BadCredentials, ChatError
 from webchat.chat.events import ChatMessage, Event, Notice, Presence
+from webchat.codecs import keys
 from webchat.codecs.greetings import Greeting, OtherProtocol
-from webchat.codecs.keys import typed
 from webchat.codecs.stream_input import LineSplitter, Overlong
 from webchat.codecs.telnet import Telnet
 
@@ -73,7 +73,7 @@ class LineDecoder:
     `limit` is in bytes, `idle_time` in seconds. `ending` is the line ending that the client used first.
 
     Some clients never send a newline. From a client that has sent none, text that came as one segment (one call of
-    `receive`) is a line after `idle_time`. A single character is not: it comes from a person who has begun to type
+    `receive`) is a line after `idle_time`. What one key sends is not: it comes from a person who has begun to type
     into a telnet that sends each key.
     """
 
@@ -94,7 +94,7 @@ class LineDecoder:
     def idle_after(self) -> float | None:
         if self._uses_newlines or self._telnet.seen or self._segments != 1:
             return None
-        is_one_key = len(self._buffer[:8].decode(errors="replace")) <= 1 and not self._skipping
+        is_one_key = keys.is_one(self._buffer) and not self._skipping
         return self._idle_time if self._has_ended_by_silence or not is_one_key else None
 
     def receive(self, data: bytes) -> list[LineInput]:
@@ -161,7 +161,7 @@ class LineDecoder:
 
 
 def _line(data: bytes) -> Line:
-    return Line(typed(data.decode("utf-8", "replace")))
+    return Line(keys.typed(data.decode("utf-8", "replace")))
 
 
 # The server's half: what a client receives.

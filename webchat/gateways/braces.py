@@ -4,9 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from tornado.iostream import IOStream
-
-from webchat.chat.errors import BadMessage, LoginRequired, TooLong
+from webchat.chat.errors import BadCredentials, BadMessage, ChatError, LoginRequired, TooLong
 from webchat.chat.events import Login, Rename, Tell
 from webchat.chat.hub import PRESENCE_DELAY, Hub
 from webchat.codecs import braces
@@ -14,6 +12,7 @@ from webchat.codecs.commands import ListUsers, Quit
 from webchat.codecs.greetings import OtherProtocol
 from webchat.codecs.stream_input import Overlong
 from webchat.gateways.tcp import CallLater, Connection, TCPDoor
+from webchat.net.accept import Stream
 from webchat.net.outbox import Outbox
 from webchat.net.timers import Timer
 
@@ -157,6 +156,11 @@ class RosterThrottle:
         if self._timer is None:
             self._timer = self._call_later(ROSTER_INTERVAL, self._next_interval)
 
+    def settle(self, listener: RosterListener) -> None:
+        """The connection of a listener is about to end: the list that they have asked for is sent now."""
+        if self._waiting.pop(listener, False):
+            listener.send_roster()
+
     def forget(self, listener: RosterListener) -> None:
         """The connection of a listener has ended."""
         self._sent.pop(listener, None)
@@ -181,7 +185,7 @@ class BraceConnection(Connection[braces.BraceInput]):
     door: "BraceDoor"
     decoder: braces.BraceDecoder
 
-    def __init__(self, door: "BraceDoor", stream: IOStream, address: str):
+    def __init__(self, door: "BraceDoor", stream: Stream, address: str):
         super().__init__(door, stream, address)
         self.encode = door.encoders[""]
         self.decoder = braces.BraceDecoder(door.is_user, idle_time=door.idle_time,
@@ -195,6 +199,10 @@ class BraceConnection(Connection[braces.BraceInput]):
     def send_sentence(self, sentence: str) -> None:
         self.send(braces.batch(braces.sentence(sentence), ending=self.decoder.ending))
 
+    def refusal_sentence(self, error: ChatError) -> str:
+        hint = {LoginRequired: braces.REGISTER_HINT, BadCredentials: braces.PASSWORD_HINT}.get(type(error), "")
+        return f"{error} {hint}".rstrip()
+
     def send(self, frame: braces.FrameBatch) -> None:
         """Send the messages of an event: at once to a client with newlines, one after the other to one without."""
         send = self.queue.send if self.decoder.ending else self._pacer.send
@@ -204,6 +212,7 @@ class BraceConnection(Connection[braces.BraceInput]):
             self._roster_changed()
 
     def flush(self) -> None:
+        self.door.rosters.settle(self)
         self._pacer.flush()
         self._write_roster()
         super().flush()
@@ -220,10 +229,10 @@ class BraceConnection(Connection[braces.BraceInput]):
             case Overlong():
                 raise TooLong("That message was too long, and has not been said.")
             case braces.MissingHeader():
-                self._require_login(braces.REGISTER_HINT)
+                self._require_login()
                 raise BadMessage("A message begins with ALL, or a name, in braces.")
             case Tell():  # before the login, this is the greeting of another protocol's client
-                self._require_login(braces.REGISTER_HINT)
+                self._require_login()
                 await self.hub.handle(self.session, item)
             case OtherProtocol():
                 self.turn_away(item)
@@ -245,9 +254,9 @@ class BraceConnection(Connection[braces.BraceInput]):
         else:
             self._pacer.send_roster()
 
-    def _require_login(self, hint: str = "") -> None:
+    def _require_login(self) -> None:
         if self.session.person is None:
-            raise LoginRequired(f"{LoginRequired.sentence} {hint}".rstrip())
+            raise LoginRequired
 
     # The list of people.
 

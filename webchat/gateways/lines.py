@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tornado.iostream import IOStream
-
 from webchat.chat.errors import BadCredentials, BadName, ChatError, LoginRequired, TooLong
 from webchat.chat.events import Command, Join, Login, Part, Rename, Say, Tell
 from webchat.chat.hub import Hub
@@ -23,6 +21,7 @@ from webchat.codecs.commands import (
 from webchat.codecs.greetings import OtherProtocol
 from webchat.codecs.stream_input import Overlong
 from webchat.gateways.tcp import Connection, TCPDoor
+from webchat.net.accept import Stream
 from webchat.net.outbox import Outbox
 from webchat.net.timers import Timer
 
@@ -41,7 +40,7 @@ class LineConnection(Connection[lines.LineInput]):
     echo = False
     decoder: lines.LineDecoder
 
-    def __init__(self, door: "LineDoor", stream: IOStream, address: str):
+    def __init__(self, door: "LineDoor", stream: Stream, address: str):
         super().__init__(door, stream, address)
         self.decoder = lines.LineDecoder(idle_time=door.idle_time)
         self.room: str | None = None

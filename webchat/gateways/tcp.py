@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Generic
 
-from tornado.iostream import IOStream, StreamClosedError
+from tornado.iostream import StreamClosedError
 from tornado.tcpserver import TCPServer
 
 from webchat.chat.errors import ChatError, ServerFull
@@ -22,7 +22,7 @@ from webchat.chat.limits import LOGIN_TIME, LOGIN_TRIES
 from webchat.chat.session import Session
 from webchat.codecs.greetings import OtherProtocol
 from webchat.codecs.stream_input import ItemT, StreamDecoder
-from webchat.net.accept import PatientAccept
+from webchat.net.accept import PatientAccept, Stream
 from webchat.net.errors import ProtocolViolation
 from webchat.net.half_open import HalfOpenStream, HalfOpenTLSStream
 from webchat.net.outbox import Outbox, SendQueue
@@ -74,7 +74,8 @@ class TCPDoor(PatientAccept, TCPServer):
         """Call something after this many seconds, unless it is cancelled."""
         return (self._call_later or asyncio.get_running_loop().call_later)(seconds, callback)
 
-    async def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+    async def handle_stream(self, stream: Stream,  # type: ignore[override]  # no other class arrives
+                            address: tuple[Any, ...]) -> None:
         """Serve a connection that Tornado's server has accepted."""
         connection = self.connection(self, stream, str(address[0]) if address else "")
         self.connections.add(connection)
@@ -108,7 +109,7 @@ class Connection(Generic[ItemT]):
     """Sends a frame that `encode` has returned; never blocks, never raises."""
     echo = True
 
-    def __init__(self, door: TCPDoor, stream: IOStream, address: str):
+    def __init__(self, door: TCPDoor, stream: Stream, address: str):
         self.door = door
         self.hub = door.hub
         self.stream = stream
@@ -180,7 +181,7 @@ class Connection(Generic[ItemT]):
         except ServerFull as error:
             self.close(str(error))
         else:
-            self._set_timer(self.door.login_time, self._login_overdue)
+            self._set_timer(max(self.door.login_time - self.stream.looked_at, 0), self._login_overdue)
             self.send_greeting()
 
     async def _next_items(self) -> Iterable[ItemT]:

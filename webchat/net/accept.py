@@ -104,6 +104,8 @@ class _Counted(BaseIOStream):
     """A stream that gives back the place of its address when it closes, and leaves nothing to the garbage collector."""
 
     place: Place
+    looked_at = 0.0
+    """Seconds that passed before it became a stream, while its first bytes were looked at."""
 
     def close_fd(self) -> None:
         """Called once, by whatever closes the stream."""
@@ -125,6 +127,9 @@ class CountedTLSStream(_Counted, SSLIOStream):
         with suppress(OSError, ValueError):  # the peer is gone, or has never finished the handshake
             self.socket.unwrap()
         super().close_fd()
+
+
+Stream = CountedStream | CountedTLSStream
 
 
 class PatientAccept(TCPServer):
@@ -183,7 +188,7 @@ class PatientAccept(TCPServer):
             self._let_in(connection, address, place)
         else:
             looking = self._look_at(connection, address, place)
-            self._run(looking, connection, partial(self._looked_at, connection, place))
+            self._run(looking, connection, partial(self._looked_at, connection, place, self.entrance.clock()))
 
     def _turn_away(self, connection: socket.socket) -> None:
         if len(self._arrivals) < MAX_REFUSALS:
@@ -214,7 +219,7 @@ class PatientAccept(TCPServer):
             pass  # the peer is gone, as port scanners and health checks are: nothing to tell
         return None
 
-    def _looked_at(self, connection: socket.socket, place: Place, looking: asyncio.Task[Any]) -> None:
+    def _looked_at(self, connection: socket.socket, place: Place, since: float, looking: asyncio.Task[Any]) -> None:
         address = None
         try:
             if not looking.cancelled():
@@ -224,14 +229,14 @@ class PatientAccept(TCPServer):
                 connection.close()
                 place.release()
         if address is not None:
-            self._let_in(connection, address, place)
+            self._let_in(connection, address, place, self.entrance.clock() - since)
 
-    def _let_in(self, connection: socket.socket, address: Any, place: Place) -> None:
+    def _let_in(self, connection: socket.socket, address: Any, place: Place, looked_at: float = 0.0) -> None:
         """Hand a connection to the protocol. Replaces the end of Tornado's way, whose streams do not count."""
         options = {"max_buffer_size": self.max_buffer_size, "read_chunk_size": self.read_chunk_size}
         try:
             if self.ssl_options is None:
-                stream: CountedStream | CountedTLSStream = self.stream(connection, **options)
+                stream: Stream = self.stream(connection, **options)
             else:
                 connection = ssl_wrap_socket(connection, self.ssl_options, server_side=True,
                                              do_handshake_on_connect=False)
@@ -240,7 +245,7 @@ class PatientAccept(TCPServer):
             connection.close()
             place.release()
             return
-        stream.place = place
+        stream.place, stream.looked_at = place, looked_at
         try:
             serving = self.handle_stream(stream, address)
         except Exception:

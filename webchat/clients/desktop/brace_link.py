@@ -228,7 +228,7 @@ class BraceLink(QObject):
 
     def _handle_sentence(self, line: braces.ServerLine) -> None:
         if self.state is ConnectionState.CONNECTING:
-            self._login_refused(line.text)
+            self._login_refused(braces.without_hint(line.text))
         elif not self._in_flight or self._refusal or braces.is_presence(line.text):
             self.received.emit(line)
         elif self._in_flight.to == ALL:
