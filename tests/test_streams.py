@@ -1,5 +1,6 @@
 """Standard streams that are closed, or cannot be written: nothing ends for them, and nothing is sent elsewhere."""
 
+import socket
 import subprocess
 import sys
 
@@ -49,3 +50,12 @@ def test_a_reader_that_has_gone_changes_no_exit_status():
 def test_what_can_be_written_is_written():
     done = run("", "print('one', end=' '); say('two', sys.stdout); print('three', end='')")
     assert (done.returncode, done.stdout, done.stderr) == (0, "one two\nthree", "")
+
+
+def test_a_line_is_written_in_one_piece_even_by_a_python_that_does_not_buffer():
+    """Workers share their output, so a piece of a line could end up inside another's."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        code = "import sys; from webchat.streams import say; say('one\\ntwo', sys.stdout)"
+        subprocess.run([sys.executable, "-u", "-c", code], cwd=ROOT, stdout=theirs, check=True, timeout=PATIENCE)
+        assert ours.recv(100) == b"one\ntwo\n"

@@ -26,7 +26,8 @@ def standard_streams() -> Iterator[None]:
 def say(text: str, stream: TextIO) -> None:
     """Write a line, or nothing if the stream cannot be written: its reader is gone, or its disk is full."""
     try:
-        print(text, file=stream, flush=True)
+        stream.write(f"{text}\n")  # in one piece, because other processes may write there, too
+        stream.flush()
     except OSError:
         _discard(stream)
 

@@ -13,7 +13,7 @@ from tornado.testing import AsyncHTTPTestCase, bind_unused_port
 from tornado.web import Application, RedirectHandler
 
 from tests.gateways.standalone import doors
-from webchat.net.accept import BATCH, Acceptor, PatientAccept
+from webchat.net.accept import BATCH, MAX_UNSENT, Acceptor, PatientAccept
 
 ADDRESS = ("127.0.0.1", 1)
 
@@ -165,6 +165,7 @@ def test_stopped_by_the_connection_that_it_passed_on_it_accepts_no_other():
     (socket.IPPROTO_TCP, "TCP_NODELAY", 1), (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
     (socket.SOL_SOCKET, "SO_OOBINLINE", 1), (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 60),
     (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 10), (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+    (socket.IPPROTO_TCP, "TCP_NOTSENT_LOWAT", MAX_UNSENT),
 ])
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems lack some options or do not inherit")
 def test_accepted_connections_have_the_options(level, option, value):

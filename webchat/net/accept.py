@@ -41,6 +41,10 @@ EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 """A peer that vanished without closing the connection is noticed after 60 + 3 × 10 seconds."""
 
+MAX_UNSENT = 128 * 1024
+"""Bytes of which the network has not yet taken any, after which a socket takes no more. Otherwise it takes 4 MB at once
+and then nothing for a while, in which somebody who reads slowly looks like somebody who does not read."""
+
 MAX_REFUSALS = 100
 """Connections at once that are told why they are refused; during a flood of them, the others are just closed."""
 
@@ -275,12 +279,14 @@ def _served(stream: BaseIOStream, serving: asyncio.Future[None]) -> None:
 def _set_options(listener: socket.socket) -> None:
     """Set on a listening socket what its connections inherit; on each of them it would cost six system calls.
 
-    They send without delay, notice dead peers, and keep urgent bytes in the stream (RFC 854, telnet's Synch signal).
+    They send without delay, hold little, notice dead peers, and keep urgent bytes in the stream (RFC 854, telnet's
+    Synch signal).
     """
     options = [
         (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
         (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
         (socket.SOL_SOCKET, "SO_OOBINLINE", 1),
+        (socket.IPPROTO_TCP, "TCP_NOTSENT_LOWAT", MAX_UNSENT),
         *((socket.IPPROTO_TCP, name, value) for name, value in KEEPALIVE),
     ]
     for level, name, value in options:
