@@ -275,7 +275,7 @@ class TestRequirements:
 
 def test_no_text_of_ours_asks_an_index_for_webchat():
     """The package of that name on the public index is another project's."""
-    patterns = ("*.*", "Makefile", "docs/**/*.md", "scripts/*", "webchat/**/*.py", "benchmarks/**/*.py")
+    patterns = ("[!.]*.*", "Makefile", "docs/**/*.md", "scripts/*", "webchat/**/*.py", "benchmarks/**/*.py")
     texts = {path: path.read_text("utf-8") for pattern in patterns for path in TOP.glob(pattern) if path.is_file()}
     asking = re.compile(r"(?:pipx?|uvx?|uv tool|uv pip) (?:install|run|download)\b[^\n`|]*?[\s'\"]webchat(?![-/\w*])")
     assert len(texts) > 50
