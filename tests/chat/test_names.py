@@ -154,6 +154,15 @@ class TestBadges:
     def test_symbols_other_than_emoji_are_refused(self, raw):
         assert "a symbol that is no emoji" in refusal(raw)
 
+    @pytest.mark.parametrize("raw, text", [("Sue ⭐\ufe0f", "Sue ⭐"), ("⚡\ufe0f Sue", "⚡ Sue")])
+    def test_an_emoji_is_the_same_with_the_selector_that_telephones_add(self, raw, text):
+        assert parse(raw) == parse(text)
+        assert key(raw) == key(text)
+
+    @pytest.mark.parametrize("raw", ["Sue\ufe0f", "❤\ufe0f", "*\ufe0f\u20e3", "⭐\ufe0e"])
+    def test_a_selector_after_anything_else_is_refused(self, raw):
+        assert "which is invisible" in refusal(raw)
+
     @pytest.mark.parametrize("raw", ["⭐ Sue", "a🙂b", "a+b", "^_^ x", "a=b", "🎉"])
     def test_emoji_and_the_symbols_of_ascii_are_accepted_inside_a_name(self, raw):
         assert parse(raw).text == raw

@@ -69,6 +69,8 @@ LAST_PUNCTUATION = "_-.)]"
 """A name ends with a letter, mark, digit or emoji, or with one of these; anything else could be taken for the asterisk
 of an account."""
 
+EMOJI_STYLE = re.compile("(.)\ufe0f")
+
 LINE_BREAKS = frozenset("\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029")
 BLANK_SYMBOLS = frozenset("\u2800\U0001d159\ufffc\ufffd")
 """Symbols that show nothing: the blank Braille pattern, the null notehead, and the two replacement characters."""
@@ -126,8 +128,13 @@ def _normalised(raw: str) -> str:
     """Apply the mappings of RFC 8266, section 2.1. In ASCII they only strip spaces and make them single."""
     if raw.isascii():
         return re.sub("  +", " ", raw.strip(" "))
-    normalised: str = _nickname_profile().apply_five_rules(raw)
+    normalised: str = _nickname_profile().apply_five_rules(_without_emoji_style(raw))
     return normalised
+
+
+def _without_emoji_style(raw: str) -> str:
+    """Remove variation selectors after emoji, which are shown as such without them; telephones send both forms."""
+    return EMOJI_STYLE.sub(lambda match: match[1] if scripts.is_emoji(match[1]) else match[0], raw)
 
 
 def _without_asterisks(raw: str) -> str:
