@@ -104,9 +104,10 @@ class TestChanges:
 
     def test_list_leaves_out_what_cannot_be_written(self, accounts, path):
         add(accounts, "ada")
-        command = f"{sys.executable} -m webchat.main accounts --file {path} list >/dev/full"
-        done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
-        assert (done.returncode, done.stderr) == (0, "")
+        command = [sys.executable, "-m", "webchat.main", "accounts", "--file", path, "list"]
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=PATIENCE)
+        assert (done.returncode, done.stderr) == (0, b"")
 
     @pytest.mark.parametrize("command", ["passwd", "remove"])
     def test_an_account_that_does_not_exist_is_an_error(self, accounts, command):
